@@ -1,0 +1,33 @@
+"""Compare two JUnit reports: did the same tests pass? Silent if so, else a list of what differs."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from xml.etree import ElementTree
+
+NOT_PASSED = ("failure", "error", "skipped")
+
+
+def passed(report: str) -> Counter[str]:
+    """Return how often each test under tests/ passed; stages are items of a plan, not tests."""
+    cases = ElementTree.parse(report).iter("testcase")
+    return Counter(
+        f"{case.get('classname')}::{case.get('name')}"
+        for case in cases
+        if case.get("classname", "").startswith("tests.")
+        and all(case.find(tag) is None for tag in NOT_PASSED)
+    )
+
+
+def difference(plain: Counter[str], plan: Counter[str]) -> list[str]:
+    """Return one line for each test that passed more often in one report than in the other."""
+    lines = [f"passed without the plan only: {test}" for test in (plain - plan).elements()]
+    lines += [f"passed with the plan only: {test}" for test in (plan - plain).elements()]
+    if not plain:
+        lines.append("no test passed without the plan")
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit("\n".join(difference(passed(sys.argv[1]), passed(sys.argv[2]))) or None)

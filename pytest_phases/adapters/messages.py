@@ -1,0 +1,71 @@
+"""What controller and worker say to each other beside xdist's own events, on a channel of ours.
+
+Everything is made of basic types, because that is what a channel carries. Messages and xdist's
+events of one worker arrive in the order in which they were sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Union
+
+from pytest_phases.table import Table
+
+INPUT = "phases"
+"""The key of the worker's input under which settings and channel travel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Worker: everything that was collected; None says that there is neither plan nor marker."""
+
+    table: Table | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshNow:
+    """Controller: what was built up to `generation` can be seen; these phases have `ended`."""
+
+    generation: int
+    ended: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """Worker: it has looked. `stale` names files that only a new process can load.
+
+    Otherwise `table` holds what was collected late, or None if nothing was due.
+    """
+
+    generation: int
+    stale: tuple[str, ...]
+    table: Table | None
+
+
+@dataclass(frozen=True, slots=True)
+class TornDown:
+    """Worker: a session fixture failed when the worker ended; the report is serialized."""
+
+    report: dict[str, Any]
+
+
+Message = Union[Collected, RefreshNow, Refreshed, TornDown]
+
+
+def pack(message: Message) -> tuple[str, dict[str, Any]]:
+    """A message as it goes over the channel."""
+    data = {name: getattr(message, name) for name in message.__dataclass_fields__}
+    if isinstance(data.get("table"), Table):
+        data["table"] = data["table"].to_data()
+    return type(message).__name__, data
+
+
+def unpack(packed: tuple[str, dict[str, Any]]) -> Message:
+    """The inverse of `pack`."""
+    name, data = packed
+    if data.get("table") is not None:
+        data["table"] = Table.from_data(data["table"])
+    return _KINDS[name](**data)
+
+
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Collected, RefreshNow, Refreshed, TornDown)}

@@ -1,0 +1,283 @@
+"""A run between the core and whatever runs the items: numbers and node ids, reports and decisions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Union
+
+import pytest
+
+from pytest_phases.adapters.blocked import report_blocked
+from pytest_phases.adapters.outcomes import Account
+from pytest_phases.events import Outcome, PhaseChanged, RunResult, RunStarted, State, WaveClosed
+from pytest_phases.graph import build
+from pytest_phases.model import Plan, Stage
+from pytest_phases.scheduler.core import Core
+from pytest_phases.scheduler.protocol import (
+    Block,
+    Decision,
+    Event,
+    Item,
+    ItemFinished,
+    ItemKind,
+    ItemsFound,
+    ItemsLost,
+    PhaseCleared,
+    PhaseFailed,
+    Refresh,
+    Send,
+    Started,
+    Stopped,
+)
+from pytest_phases.scheduler.timeline import Timeline
+from pytest_phases.settings import Settings
+from pytest_phases.table import Table
+
+Order = Union[Send, Refresh]
+"""What only an adapter can carry out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan that may start. `checks` has, for phases that require what a stage makes, a look at
+    it when they open: it says what is missing, or nothing.
+    """
+
+    plan: Plan
+    checks: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+
+
+class Run:
+    """One run. `prepare` makes the plan of a table, markers included, or raises UsageError.
+
+    Decisions that need no worker (blocked items, changes of phases) are carried out here; the
+    others wait in `take_orders` for the adapter, in the order in which they were decided.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings, prepare: Callable[[Table], Prepared]) -> None:
+        self.settings = settings
+        self.total = 0
+        self._config = config
+        self._prepare = prepare
+        self._began = time.monotonic()
+        self._numbers: dict[str, int] = {}
+        self._nodeids: list[str] = []
+        self._keys: list[str] = []
+        self._items: list[Item] = []
+        self._modules: dict[str, int] = {}
+        self._accounts: dict[int, Account] = {}
+        self._failed_early: list[tuple[str, str]] = []
+        self._core: Core | None = None
+        self._timeline: Timeline | None = None
+        self._stages: dict[tuple[str, str], Stage] = {}
+        self._ended: list[str] = []
+        self._orders: list[Order] = []
+        self._checks: Mapping[str, Callable[[], str]] = {}
+
+    @property
+    def core(self) -> Core:
+        """The scheduler's core; there is one from `begin` on."""
+        assert self._core is not None
+        return self._core
+
+    @property
+    def begun(self) -> bool:
+        """Whether the items are known."""
+        return self._core is not None
+
+    # Beginning and end ----------------------------------------------------------------------
+
+    def begin(self, table: Table) -> Sequence[int]:
+        """The first table is there: make the core, and return the numbers of its items."""
+        prepared = self._prepare(table)
+        plan, self._checks = prepared.plan, prepared.checks
+        graph = build(plan)
+        self._stages = {(unit.id, stage.id): stage for unit in plan.units() for stage in unit.stages}
+        self._core = Core(graph, self.settings.schedule, uncleared=self._checks)
+        self._timeline = Timeline(graph)
+        started = RunStarted(self.settings.run_id, self.settings.schedule, plan, graph.waves)
+        self._config.hook.pytest_phases_run_started(config=self._config, event=started)
+        return self.add(table)
+
+    def start(self) -> None:
+        """Every first worker is ready."""
+        for phase, reason in self._failed_early:
+            self.tell(PhaseFailed(phase, reason, self.now()))
+        self.tell(Started(self.now()))
+
+    def finish(self, workers: int) -> RunResult | None:
+        """Nothing runs any more: close what is open and say how all of it ended."""
+        if self._core is None or self._timeline is None:
+            return None
+        self.tell(Stopped(self.now()))
+        result = RunResult(
+            self.settings.run_id,
+            self.settings.schedule,
+            workers,
+            self.core.results(),
+            self._timeline.waves(workers),
+            self.now(),
+        )
+        self._config.hook.pytest_phases_run_finished(config=self._config, result=result)
+        return result
+
+    def now(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._began
+
+    # Items ------------------------------------------------------------------------------------
+
+    def add(self, table: Table) -> Sequence[int]:
+        """Number the items of a table that are new, tell the core, and return all its numbers in order."""
+        keys = tuple(_unique(table.nodeids))
+        new = [index for index, key in enumerate(keys) if key not in self._numbers]
+        for index in new:
+            self._numbers[keys[index]] = len(self._nodeids)
+            self._nodeids.append(table.nodeids[index])
+            self._keys.append(keys[index])
+        stages = {index: self._stages[table.phases[index], stage] for index, stage in table.stages}
+        found = [self._item(keys, table.phases, index, stages.get(index)) for index in new]
+        self.total += len(found)
+        found += self._new_modules(table)
+        self._items.extend(sorted(found, key=lambda item: item.number))
+        if found:
+            self.tell(ItemsFound(tuple(found), self.now()))
+        return [self._numbers[key] for key in keys]
+
+    def _item(self, keys: Sequence[str], phases: Sequence[str], index: int, stage: Stage | None) -> Item:
+        number = self._numbers[keys[index]]
+        if stage is None:
+            return Item(number, phases[index])
+        prefix = keys[index].removesuffix(stage.id)
+        needs = tuple(self._numbers[prefix + need] for need in stage.needs if prefix + need in self._numbers)
+        return Item(number, phases[index], ItemKind.STAGE, needs, f"stage {stage.id}")
+
+    def _new_modules(self, table: Table) -> Iterator[Item]:
+        for path, phase in table.modules:
+            if path not in self._modules:
+                number = self._modules[path] = len(self._nodeids)
+                self._nodeids.append(path)
+                self._keys.append(path)
+                yield Item(number, phase, ItemKind.MODULE)
+
+    def settle(self, table: Table, numbers: Sequence[int], *, whole: bool) -> Sequence[str]:
+        """Forget what a later collection no longer has; `whole` says that the table is complete.
+
+        Returns the node ids of tests that are missing although nothing they depend on was built.
+        """
+        waiting = {path for path, _ in table.modules}
+        collected = [path for path in self._modules if path not in waiting]
+        lost = [self._modules.pop(path) for path in collected]
+        kept = frozenset(numbers)
+        gone = [number for number in self.core.unstarted() if number not in kept] if whole else []
+        missing = [self._nodeids[number] for number in gone if not self.core.may_change(self.phase(number))]
+        self.total -= len(gone)
+        for number in gone:
+            # The same node id may come back with another build.
+            del self._numbers[self._keys[number]]
+        self.tell(ItemsLost((*lost, *gone), self.now()))
+        return missing
+
+    def nodeid(self, number: int) -> str:
+        """The node id of an item."""
+        return self._nodeids[number]
+
+    def phase(self, number: int) -> str:
+        """The phase or stream of an item."""
+        return self._items[number].phase
+
+    # What happens -------------------------------------------------------------------------------
+
+    def tell(self, event: Event) -> None:
+        """Tell the core, carry out what needs no worker, and keep the rest for `take_orders`."""
+        decisions = self.core.handle(event)
+        for decision in decisions:
+            self._carry_out(decision)
+        for decision in decisions:
+            if isinstance(decision, PhaseChanged) and decision.new is State.OPEN and decision.id in self._checks:
+                self._look_at(decision.id)
+
+    def _look_at(self, phase: str) -> None:
+        """What a phase requires of the stages before it must be there now."""
+        missing = self._checks[phase]()
+        if missing:
+            self._report_phase_error(phase, missing)
+        else:
+            self.tell(PhaseCleared(phase, self.now()))
+
+    def _report_phase_error(self, phase: str, reason: str) -> None:
+        """An error that belongs to no item: reported at the phase, none of whose items may start."""
+        nodeid = f"{self.settings.plan_path}::{phase}"
+        report = pytest.CollectReport(nodeid=nodeid, outcome="failed", longrepr=f"phase {phase}: {reason}", result=[])
+        self._config.hook.pytest_collectreport(report=report)
+        self.tell(PhaseFailed(phase, reason, self.now(), for_all=True))
+
+    def report_stale(self, stale: Sequence[str]) -> None:
+        """One process cannot load anew what it has loaded: no phase behind stages may run in it."""
+        shown = ", ".join(stale[:3]) + (" and more" if len(stale) > 3 else "")
+        reason = (
+            f"a stage has made {shown} anew, which this process had loaded or looked for in vain; "
+            "run with -n1 or more, so that workers can be replaced"
+        )
+        for phase in self.core.behind_stages():
+            self._report_phase_error(phase, reason)
+
+    def take_orders(self) -> Sequence[Order]:
+        """What the adapter has to carry out now."""
+        orders, self._orders = self._orders, []
+        return orders
+
+    def reported(self, number: int, report: pytest.TestReport) -> None:
+        """A report of an item has come."""
+        self._accounts.setdefault(number, Account()).add(report)
+
+    def has_ended(self, number: int) -> bool:
+        """Whether the last report of an item has come."""
+        account = self._accounts.get(number)
+        return account is not None and account.ended
+
+    def finished(self, worker: str, number: int, duration: float) -> None:
+        """A worker is through with an item."""
+        self.tell(ItemFinished(worker, number, self._outcome(worker, number), duration, self.now()))
+
+    def _outcome(self, worker: str, number: int) -> Outcome:
+        account = self._accounts.pop(number, Account())
+        if self._timeline is not None and account.stop:
+            self._timeline.ran(self._items[number].phase, worker, account.start, account.stop)
+        # An item without a report of its own proves nothing, just like one that was skipped.
+        return account.outcome or Outcome.SKIPPED
+
+    def phase_failed(self, phase: str, reason: str) -> None:
+        """A phase is red for something other than one of its running items."""
+        if self._core is None:
+            self._failed_early.append((phase, reason))
+        else:
+            self.tell(PhaseFailed(phase, reason, self.now()))
+
+    @property
+    def ended(self) -> tuple[str, ...]:
+        """The phases and streams that have run to their end, for workers that collect later."""
+        return tuple(self._ended)
+
+    def _carry_out(self, decision: Decision) -> None:
+        hook, config = self._config.hook, self._config
+        if isinstance(decision, (Send, Refresh)):
+            self._orders.append(decision)
+        elif isinstance(decision, Block):
+            report_blocked(config, (self._nodeids[number] for number in decision.items), decision.reason)
+        elif isinstance(decision, PhaseChanged):
+            if decision.new.closed and decision.old is not State.WAITING:
+                self._ended.append(decision.id)
+            hook.pytest_phases_phase_changed(config=config, event=decision)
+        elif isinstance(decision, WaveClosed):
+            hook.pytest_phases_wave_closed(config=config, event=decision)
+
+
+def _unique(nodeids: Iterable[str]) -> Iterator[str]:
+    """Node ids, the second and later of the same told apart by what cannot stand in one."""
+    seen: dict[str, int] = {}
+    for nodeid in nodeids:
+        count = seen[nodeid] = seen.get(nodeid, 0) + 1
+        yield nodeid if count == 1 else f"{nodeid}\0{count}"

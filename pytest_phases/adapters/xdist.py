@@ -1,0 +1,338 @@
+"""The controller's side of xdist: its scheduler protocol on one hand, the core on the other.
+
+What is xdist's business stays here: indices, the parking item, taking it back before more is
+sent, cloning workers. A worker's queue always ends in the parking item; before more work goes to
+a worker that is still busy, the queued parking item is taken back, else module fixtures would be
+torn down for it and set up again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from xdist.dsession import DSession
+from xdist.remote import Producer
+from xdist.report import report_collection_diff
+from xdist.scheduler import Scheduling
+from xdist.workermanage import WorkerController, parse_tx_spec_config
+
+from pytest_phases.adapters.messages import INPUT, Collected, Message, Refreshed, RefreshNow, TornDown, pack, unpack
+from pytest_phases.adapters.run import Order, Run
+from pytest_phases.scheduler.protocol import Send, Stopped, WorkerGone, WorkerReady, WorkerRefreshed
+from pytest_phases.table import Table
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """A worker as the controller knows it.
+
+    `numbers` gives the run's number for each index of the worker's items, None for our own;
+    `sent` holds what it has not finished, in order; `last` is what it finished last.
+    """
+
+    node: WorkerController
+    channel: Any
+    generation: int
+    inbox: deque[Message] = field(default_factory=deque)
+    collected: Table | None = None
+    ids: Sequence[str] | None = None
+    numbers: list[int | None] = field(default_factory=list)
+    indices: dict[int, int] = field(default_factory=dict)
+    sent: dict[int, None] = field(default_factory=dict)
+    last: int | None = None
+    parking: int = -1
+    joined: bool = False
+    crashed: bool = False
+
+    @property
+    def name(self) -> str:
+        """xdist's name of it: gw0."""
+        return str(self.node.gateway.id)
+
+    def learn(self, numbers: Sequence[int], *, first: bool) -> None:
+        """Add items in the order in which the worker holds them; ours follow the first."""
+        self.indices.update((number, len(self.numbers) + offset) for offset, number in enumerate(numbers))
+        self.numbers.extend(numbers)
+        if first:
+            self.parking = len(self.numbers)
+            self.numbers += [None, None]
+
+
+def number_of_workers(config: pytest.Config) -> int:
+    """How many workers a run begins with; `--tx 2*popen` counts twice."""
+    return len(parse_tx_spec_config(config))
+
+
+class XdistScheduler:
+    """xdist's scheduler of this run, and a plugin beside it on the controller.
+
+    `serve(worker)` decides over everything; where no worker has a plan or a marker, the scheduler
+    that xdist would have made takes this one's place.
+    """
+
+    def __init__(self, config: pytest.Config, run: Run, withdraw: Callable[[], None]) -> None:
+        self._config = config
+        self._run = run
+        self._withdraw = withdraw
+        self._workers: dict[WorkerController, Worker] = {}
+        self._expected = number_of_workers(config)
+        self._stopped = False
+
+    # As a plugin ------------------------------------------------------------------------------
+
+    @pytest.hookimpl
+    def pytest_configure_node(self, node: WorkerController) -> None:
+        """Give each worker the settings and a channel of ours."""
+        generation = self._run.core.generation if self._run.begun else 0
+        settings = replace(self._run.settings, ended=self._run.ended, generation=generation)
+        channel = node.gateway.newchannel()
+        worker = self._workers[node] = Worker(node, channel, generation)
+        channel.setcallback(lambda packed: worker.inbox.append(unpack(packed)))
+        node.workerinput[INPUT] = {"settings": settings.to_data(), "channel": channel}  # type: ignore[assignment]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_xdist_make_scheduler(self) -> XdistScheduler:
+        """Ours; whether it stays is known when the items are."""
+        return self
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what workers report of items, until they are through with them."""
+        node, index = getattr(report, "node", None), getattr(report, "item_index", None)
+        if node is not None and index is not None and self._run.begun:
+            number = self._workers[node].numbers[index]
+            if number is not None:
+                self._run.reported(number, report)
+
+    @pytest.hookimpl
+    def pytest_testnodedown(self, node: WorkerController, error: object) -> None:
+        """Hear a worker's last words before xdist forgets it."""
+        worker = self._workers.get(node)
+        if worker is not None:
+            worker.crashed = error is not None
+            self._read(worker)
+
+    # As xdist's scheduler -----------------------------------------------------------------------
+
+    @property
+    def nodes(self) -> list[WorkerController]:
+        """Every worker that is up."""
+        return list(self._workers)
+
+    @property
+    def collection_is_completed(self) -> bool:
+        """Whether every first worker has collected."""
+        collected = sum(worker.ids is not None for worker in self._workers.values())
+        return self._run.begun or collected >= self._expected
+
+    @property
+    def tests_finished(self) -> bool:
+        """Whether nothing more will run."""
+        return self._run.begun and self._run.core.finished
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether items were handed out, or will be."""
+        return self._run.begun and not self._run.core.finished
+
+    def add_node(self, node: WorkerController) -> None:
+        """A worker is up; it collects by itself."""
+
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        """A worker has collected."""
+        worker = self._workers[node]
+        worker.ids = list(collection)
+        self._read(worker)
+        if self._run.begun:
+            self._join(worker)
+        elif self.collection_is_completed:
+            self._begin()
+
+    def schedule(self) -> None:
+        """Asked for after each collection; the first start is made in `add_node_collection`."""
+        self._carry_out()
+
+    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
+        """A worker is through with an item, or with one of ours."""
+        worker = self._workers[node]
+        self._read(worker)
+        number = worker.numbers[item_index]
+        if number is not None:
+            worker.sent.pop(number, None)
+            worker.last = number
+            self._stop_if_asked()
+            self._run.finished(worker.name, number, duration)
+        self._carry_out()
+
+    def mark_test_pending(self, item: str) -> None:
+        """xdist's plugins for reruns may ask for an item again; the core runs each item once."""
+        raise NotImplementedError("an item of a phase is run once; reruns happen inside the worker")
+
+    def remove_pending_tests_from_node(self, node: WorkerController, indices: Sequence[int]) -> None:
+        """A parking item was taken back, or had been reached already: either is fine."""
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """A worker is gone; if it died, the node id of what it was running, reported nowhere yet."""
+        worker = self._workers.pop(node)
+        victim = next(iter(worker.sent), None) if worker.crashed else None
+        if victim is not None and self._run.has_ended(victim):
+            # All its reports have come: what died was the worker, while it tore down.
+            self._run.finished(worker.name, victim, 0.0)
+            worker.last, victim = victim, None
+        self._stop_if_asked()
+        self._leave(worker, victim)
+        if worker.crashed and victim is None and worker.last is not None:
+            self._report_crash_between_items(worker, worker.last)
+        self._carry_out()
+        return self._run.nodeid(victim) if victim is not None else None
+
+    # Beginning and joining ------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        workers = [worker for worker in self._workers.values() if worker.ids is not None]
+        first = workers[0]
+        if first.collected is None:
+            if self._run.settings.plan.file:
+                raise pytest.UsageError(f"worker {first.name} has no pytest-phases; install it where that worker runs")
+            self._hand_over(workers)
+            return
+        if not all(self._agrees(worker, first) for worker in workers[1:]):
+            self._dsession.shouldstop = "the workers collected different tests"
+            return
+        numbers = self._run.begin(first.collected)
+        for worker in workers:
+            worker.learn(numbers, first=True)
+            self._enter(worker)
+        self._run.start()
+        self._carry_out()
+
+    def _agrees(self, worker: Worker, first: Worker) -> bool:
+        assert first.ids is not None and worker.ids is not None
+        difference = report_collection_diff(first.ids, worker.ids, first.name, worker.name)
+        if difference:
+            self._report_collection(worker, difference)
+        return not difference
+
+    def _report_collection(self, worker: Worker, message: str) -> None:
+        report = pytest.CollectReport(nodeid=worker.name, outcome="failed", longrepr=message, result=[])
+        self._config.hook.pytest_collectreport(report=report)
+
+    def _join(self, worker: Worker) -> None:
+        """A worker that comes later: its items are compared with those of the run."""
+        table = worker.collected or Table()
+        numbers = self._run.add(table)
+        worker.learn(numbers, first=True)
+        missing = self._run.settle(table, numbers, whole=True)
+        if missing:
+            self._report_collection(worker, f"{worker.name} no longer collects {', '.join(missing)}")
+        self._enter(worker)
+        self._carry_out()
+
+    def _enter(self, worker: Worker) -> None:
+        worker.joined = True
+        self._run.tell(WorkerReady(worker.name, worker.generation, self._run.now()))
+
+    def _leave(self, worker: Worker, running: int | None) -> None:
+        if worker.joined:
+            worker.joined = False
+            self._run.tell(WorkerGone(worker.name, running, self._run.now()))
+
+    def _hand_over(self, workers: Sequence[Worker]) -> None:
+        """Neither plan nor marker: the scheduler that xdist would have made takes over for good."""
+        self._withdraw()
+        maker = self._config.hook.pytest_xdist_make_scheduler
+        scheduler: Scheduling = maker(config=self._config, log=Producer("dsession", enabled=self._config.option.debug))
+        for node in self._workers:
+            scheduler.add_node(node)
+        for worker in workers:
+            assert worker.ids is not None
+            scheduler.add_node_collection(worker.node, worker.ids)
+        self._dsession.sched = scheduler
+
+    # Talking with workers ---------------------------------------------------------------------------
+
+    def _read(self, worker: Worker) -> None:
+        while worker.inbox:
+            message = worker.inbox.popleft()
+            if isinstance(message, Collected):
+                worker.collected = message.table
+            elif isinstance(message, Refreshed):
+                self._refreshed(worker, message)
+            elif isinstance(message, TornDown):
+                self._torn_down(worker, message)
+
+    def _refreshed(self, worker: Worker, message: Refreshed) -> None:
+        if message.stale:
+            self._replace(worker)
+            return
+        if message.table is not None:
+            numbers = self._run.add(message.table)
+            self._run.settle(message.table, numbers, whole=False)
+            worker.learn(numbers, first=False)
+        self._run.tell(WorkerRefreshed(worker.name, message.generation, self._run.now()))
+
+    def _replace(self, worker: Worker) -> None:
+        """What this worker has loaded was built anew: a new process takes its place."""
+        self._leave(worker, None)
+        self._dsession._clone_node(worker.node)
+        worker.node.shutdown()
+
+    def _torn_down(self, worker: Worker, message: TornDown) -> None:
+        hook = self._config.hook
+        report = hook.pytest_report_from_serializable(config=self._config, data=message.report)
+        report.node = worker.node
+        hook.pytest_runtest_logreport(report=report)
+        if worker.last is not None and self._run.begun:
+            self._fail(worker.last, f"an error in a teardown after {report.nodeid}")
+
+    def _report_crash_between_items(self, worker: Worker, last: int) -> None:
+        nodeid = self._run.nodeid(last)
+        path = nodeid.partition("::")[0]
+        report = pytest.TestReport(
+            nodeid=nodeid,
+            location=(path, None, path),
+            keywords={},
+            outcome="failed",
+            longrepr=f"worker {worker.name!r} crashed after {nodeid!r}, while it was torn down",
+            when="teardown",
+        )
+        self._config.hook.pytest_runtest_logreport(report=report)
+        self._fail(last, f"worker {worker.name} crashed after {nodeid}")
+
+    def _fail(self, number: int, reason: str) -> None:
+        self._run.phase_failed(self._run.phase(number), reason)
+
+    def _carry_out(self) -> None:
+        by_name = {worker.name: worker for worker in self._workers.values()}
+        for order in self._run.take_orders():
+            self._give(by_name[order.worker], order)
+        if self._run.begun and self._dsession._session is not None:
+            # xdist sets this to what the last worker collected; late items and replaced workers differ.
+            self._dsession._session.testscollected = self._run.total
+
+    def _give(self, worker: Worker, order: Order) -> None:
+        if isinstance(order, Send):
+            if worker.sent:
+                worker.node.send_steal([worker.parking])
+            worker.sent.update(dict.fromkeys(order.items))
+            worker.node.send_runtest_some([*(worker.indices[number] for number in order.items), worker.parking])
+        else:
+            worker.channel.send(pack(RefreshNow(order.generation, self._run.ended)))
+            worker.node.send_runtest_some([worker.parking + 1, worker.parking])
+
+    def _stop_if_asked(self) -> None:
+        """`-x`, `--maxfail` and Ctrl-C on a worker: xdist shuts down, so nothing more may be sent."""
+        stopping = self._dsession.shouldstop or self._dsession.shuttingdown
+        if stopping and not self._stopped and not self.tests_finished:
+            self._stopped = True
+            self._run.tell(Stopped(self._run.now()))
+
+    @property
+    def _dsession(self) -> DSession:
+        session = self._config.pluginmanager.getplugin("dsession")
+        assert isinstance(session, DSession)
+        return session

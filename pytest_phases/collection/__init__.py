@@ -1,0 +1,1 @@
+"""What happens when pytest collects: items find their phase, stages join them, late modules wait."""

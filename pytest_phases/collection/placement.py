@@ -1,0 +1,112 @@
+"""Which phase each collected item belongs to, by marker and plan together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from pytest_phases.collection.expressions import Expressions
+from pytest_phases.errors import Problem
+from pytest_phases.model import UNPHASED, Place, Plan
+from pytest_phases.plan.checks import check
+from pytest_phases.plan.markers import PhaseMark, merge, phase_id
+from pytest_phases.plan.selectors import Membership
+from pytest_phases.stages.items import StageItem
+
+MARKER = "phase"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The plan with its markers, and the phase or stream of each item asked about."""
+
+    plan: Plan
+    marks: tuple[PhaseMark, ...]
+    phases: dict[pytest.Item, str]
+    problems: tuple[Problem, ...]
+
+
+class Placer:
+    """Places items again and again (late modules bring more) against one plan.
+
+    What the plan's selectors matched is remembered over all calls.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._membership = Membership(plan)
+        self._expressions = Expressions(self._membership.expressions)
+        self._marks: dict[PhaseMark, None] = {}
+        self._read_marks: dict[int, PhaseMark] = {}
+
+    def place(self, items: Sequence[pytest.Item], *, complete: bool) -> Placement:
+        """The phase of every item; `complete` says that selectors without a match are mistakes."""
+        closest = {item: mark for item in items if (mark := self._closest(item)) is not None}
+        plan, problems = merge(self.plan, tuple(self._marks))
+        if not problems:
+            problems = check(plan)
+        phases = {item: self._phase_of(item, closest.get(item)) for item in items}
+        unmatched = self._membership.problems if complete else self._conflicts()
+        return Placement(plan, tuple(self._marks), phases, (*problems, *unmatched))
+
+    def phase_of_file(self, path: str) -> str:
+        """The phase of a module that could not be imported, by the plan alone."""
+        return self._membership.phase_of_file(path)
+
+    def _phase_of(self, item: pytest.Item, mark: PhaseMark | None) -> str:
+        if isinstance(item, StageItem):
+            return item.phase
+        marked = phase_id(mark) if mark is not None else None
+        return self._membership.phase_of(
+            item.nodeid,
+            lambda number: self._expressions.match(item, number),
+            marked=UNPHASED if isinstance(marked, Problem) else marked,
+        )
+
+    def _conflicts(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self._membership.problems if problem.slug == "selector-conflict")
+
+    def _closest(self, item: pytest.Item) -> PhaseMark | None:
+        """The mark that decides; all of them are noted, since each may say something of its phase."""
+        marks = [self._read(node, mark) for node, mark in _phase_marks(item)]
+        self._marks.update(dict.fromkeys(marks))
+        return marks[0] if marks else None
+
+    def _read(self, node: pytest.Item | pytest.Collector, mark: pytest.Mark) -> PhaseMark:
+        """One use of the marker: all items of a class or module share the object."""
+        known = self._read_marks.get(id(mark))
+        if known is None:
+            known = self._read_marks[id(mark)] = PhaseMark.of(mark.args, mark.kwargs, _place(node))
+        return known
+
+
+def has_phase_mark(items: Iterable[pytest.Item]) -> bool:
+    """Whether any item carries a phase marker."""
+    return any(next(_phase_marks(item), None) is not None for item in items)
+
+
+def _phase_marks(item: pytest.Item) -> Iterator[tuple[pytest.Item | pytest.Collector, pytest.Mark]]:
+    """The phase markers of an item with the nodes they stand on, the closest first."""
+    found = False
+    for node, mark in item.iter_markers_with_node(MARKER):
+        found = True
+        yield node, mark
+    if not found and isinstance(item, pytest.DoctestItem) and item.parent is not None:
+        # pytest gives doctests no marks of their module, so `pytestmark` is looked up here.
+        yield from ((item.parent, mark) for mark in _module_marks(item))
+
+
+def _module_marks(item: pytest.DoctestItem) -> Iterator[pytest.Mark]:
+    marks = item.dtest.globs.get("pytestmark", ())
+    for mark in marks if isinstance(marks, (list, tuple)) else (marks,):
+        found = getattr(mark, "mark", mark)
+        if isinstance(found, pytest.Mark) and found.name == MARKER:
+            yield found
+
+
+def _place(node: pytest.Item | pytest.Collector) -> Place:
+    """Where a node is defined; modules and folders are their first line."""
+    line = node.reportinfo()[1] if hasattr(node, "reportinfo") and "::" in node.nodeid else None
+    return Place(node.nodeid.partition("::")[0], (line or 0) + 1)

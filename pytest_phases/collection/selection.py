@@ -1,0 +1,42 @@
+"""What of the plan runs when only some of the tests were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+
+from pytest_phases.model import Plan
+
+
+def is_restricted(config: pytest.Config) -> bool:
+    """Whether paths, node ids or `--lf` and its like restrict what is collected at all."""
+    return config.args_source is pytest.Config.ArgsSource.ARGS or bool(
+        config.getoption("lf", False) or config.getoption("stepwise", False)
+    )
+
+
+def selected(unit: str, only: Collection[str]) -> bool:
+    """Whether `--phases-only` takes this phase or stream; a phase takes its streams with it."""
+    return not only or unit in only or unit.partition("/")[0] in only
+
+
+def needed_units(plan: Plan, units: Collection[str]) -> set[str]:
+    """These phases and streams and all they depend on: the ones whose stages must run.
+
+    A phase stands for its streams where something depends on it. Sync points are no dependency.
+    """
+    by_id = {unit.id: unit for unit in plan.units()}
+    needed: set[str] = set()
+    waiting = [unit for unit in units if unit in by_id]
+    while waiting:
+        unit = by_id[waiting.pop()]
+        if unit.id in needed:
+            continue
+        needed.add(unit.id)
+        parent = by_id[unit.id.partition("/")[0]]
+        needed.add(parent.id)
+        for other in (*unit.deps, *parent.deps):
+            # A dependency on nothing is a problem of the plan and told elsewhere.
+            waiting.extend(part.id for part in (by_id[other].units if other in by_id else ()))
+    return needed

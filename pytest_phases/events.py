@@ -1,0 +1,182 @@
+"""What happens in a run, as frozen data: observers and other plugins' hooks are told these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from enum import Enum
+
+from pytest_phases.model import Plan
+
+
+class State(str, Enum):
+    """The state of a phase, a stream or a sync point; `failing` is red with items still running."""
+
+    WAITING = "waiting"
+    OPEN = "open"
+    FAILING = "failing"
+    GREEN = "green"
+    RED = "red"
+    EMPTY = "empty"
+    BLOCKED = "blocked"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing of it will run any more."""
+        return self not in (State.WAITING, State.OPEN, State.FAILING)
+
+    @property
+    def satisfies(self) -> bool:
+        """Whether what needs it may open; an empty phase proves nothing and blocks nothing."""
+        return self in (State.GREEN, State.EMPTY)
+
+
+class Outcome(str, Enum):
+    """How an item ended, by the worst of all its final reports."""
+
+    PASSED = "passed"
+    XFAILED = "xfailed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    ERROR = "error"
+    BLOCKED = "blocked"
+
+    @property
+    def bad(self) -> bool:
+        """Whether it makes its phase red."""
+        return self in (Outcome.FAILED, Outcome.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many items of a phase, its streams included, ended how."""
+
+    passed: int = 0
+    xfailed: int = 0
+    skipped: int = 0
+    failed: int = 0
+    error: int = 0
+    blocked: int = 0
+
+    @classmethod
+    def total(cls, tallies: Iterable[Tally]) -> Tally:
+        """The sum of several."""
+        rows = tuple(tallies)
+        return cls(*(sum(getattr(row, field.name) for row in rows) for field in fields(cls)))
+
+    @property
+    def bad(self) -> int:
+        """Failures and errors."""
+        return self.failed + self.error
+
+    def __str__(self) -> str:
+        words = [
+            f"{count} {name}{'s' if name == 'error' and count > 1 else ''}"
+            for name, count in ((field.name, getattr(self, field.name)) for field in fields(self))
+            if count
+        ]
+        return ", ".join(words) or "nothing ran"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """Everything is collected; `plan` has the markers in it, `waves` the ids of its phases."""
+
+    run_id: str
+    schedule: str
+    plan: Plan
+    waves: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseChanged:
+    """A phase, stream or sync point changed its state.
+
+    `id` and `name` are the plan's (`title` is both as shown), `kind` one of phase, stream, sync
+    point and unphased; `reason` says why it is red or blocked; `time` is in seconds of the
+    monotonic clock of the controller.
+    """
+
+    id: str
+    name: str
+    kind: str
+    old: State
+    new: State
+    tally: Tally
+    reason: str
+    wave: int
+    time: float
+    agents: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The phase as messages call it: `phase 2 (Module A)`."""
+        return title(self.kind, self.id, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class WaveClosed:
+    """Every phase of a wave is closed."""
+
+    number: int
+    phases: tuple[str, ...]
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseResult:
+    """How a phase or stream ended; `seconds` runs from opening to closing, 0 if it never opened."""
+
+    id: str
+    name: str
+    kind: str
+    state: State
+    reason: str
+    wave: int
+    tests: Tally
+    stages: Tally
+    seconds: float
+    blocked_by: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The phase as messages call it."""
+        return title(self.kind, self.id, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class WaveResult:
+    """What a wave planned in parallel and what overlapped in fact.
+
+    `concurrency` is the mean number of items that ran at the same time, `idle` the share of the
+    workers' time without an item, between the wave's first start and last stop. `sequential`
+    names pairs of phases that were planned in parallel and ran one after another.
+    """
+
+    number: int
+    phases: tuple[str, ...]
+    seconds: float
+    concurrency: float
+    idle: float
+    sequential: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The end of a run, given to `pytest_phases_run_finished`."""
+
+    run_id: str
+    schedule: str
+    workers: int
+    phases: tuple[PhaseResult, ...]
+    waves: tuple[WaveResult, ...]
+    seconds: float
+
+
+def title(kind: str, node_id: str, name: str) -> str:
+    """A phase, stream or sync point as every message calls it."""
+    if kind == "unphased":
+        return "the unphased tests"
+    label = "sync point" if kind == "sync point" else f"{kind} {node_id}"
+    return f"{label} ({name})" if name else label

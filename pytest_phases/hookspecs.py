@@ -1,0 +1,30 @@
+"""The hooks of pytest-phases: called in the process that was started, not in the workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_phases.events import PhaseChanged, RunResult, RunStarted, WaveClosed
+
+
+@pytest.hookspec
+def pytest_phases_run_started(config: pytest.Config, event: RunStarted) -> None:
+    """Everything is collected and nothing has run."""
+
+
+@pytest.hookspec
+def pytest_phases_phase_changed(config: pytest.Config, event: PhaseChanged) -> None:
+    """A phase, stream or sync point has changed its state."""
+
+
+@pytest.hookspec
+def pytest_phases_wave_closed(config: pytest.Config, event: WaveClosed) -> None:
+    """Every phase of a wave is closed."""
+
+
+@pytest.hookspec
+def pytest_phases_run_finished(config: pytest.Config, result: RunResult) -> None:
+    """The last worker has finished."""

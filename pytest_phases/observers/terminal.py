@@ -1,0 +1,194 @@
+"""What people see in the terminal: header, a line when a phase opens or closes, a closing table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+
+import pytest
+
+from pytest_phases.events import PhaseChanged, PhaseResult, RunResult, State, WaveClosed, WaveResult
+from pytest_phases.model import UNPHASED, Plan
+
+_COLORS = {
+    State.GREEN: "green",
+    State.RED: "red",
+    State.FAILING: "red",
+    State.BLOCKED: "yellow",
+    State.EMPTY: "yellow",
+    State.INTERRUPTED: "yellow",
+}
+_COLUMNS = ("phase", "state", "passed", "failed", "skipped", "blocked", "stages", "time", "")
+_NOT_IN_EFFECT = (
+    ("coverage", "coverage thresholds are not judged"),
+    ("locks", "locks and boundaries are not kept"),
+    ("reads", "locks and boundaries are not kept"),
+    ("modifies", "locks and boundaries are not kept"),
+)
+
+
+class TerminalObserver:
+    """Writes through pytest's own terminal reporter, and only what its verbosity allows."""
+
+    def __init__(self, config: pytest.Config, plan: Plan, schedule: str, workers: int, waves: int) -> None:
+        self._config = config
+        self._plan = plan
+        self._schedule = schedule
+        self._workers = workers
+        self._waves = waves
+        self._result: RunResult | None = None
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        assert isinstance(reporter, pytest.TerminalReporter)
+        self._reporter = reporter
+        self._writer = config.get_terminal_writer()
+
+    # While it runs --------------------------------------------------------------------------
+
+    @pytest.hookimpl
+    def pytest_report_header(self) -> list[str]:
+        """The plan, its phases and waves, the workers, and what of it has no effect yet."""
+        plan = self._plan
+        if not plan.file:
+            return []
+        counted = f"{_count(len(plan.phases), 'phase')} in {_count(self._waves, 'wave')}"
+        workers = _count(self._workers, "worker")
+        lines = [f"phases: {plan.file}, {counted}, {workers}, schedule {self._schedule}"]
+        lines += [f"phases: {note.place}: {note.text}" for note in plan.notes]
+        return lines + [f"phases: {text}" for text in _without_effect(plan)]
+
+    @pytest.hookimpl
+    def pytest_phases_phase_changed(self, event: PhaseChanged) -> None:
+        """A line when a phase opens, turns red or closes."""
+        if event.id == UNPHASED:
+            return
+        opened = event.new is State.OPEN
+        closed = event.new.closed and event.old is not State.WAITING
+        if event.kind == "sync point":
+            if event.new is State.GREEN:
+                self._line(f"{event.title} reached")
+        elif opened:
+            self._line(f"{event.title} opened")
+        elif event.new is State.FAILING or event.new is State.BLOCKED:
+            self._line(f"{event.title} {_said(event)}", _COLORS[event.new])
+        elif closed:
+            self._line(f"{event.title} {_said(event)}", _COLORS.get(event.new))
+
+    @pytest.hookimpl
+    def pytest_phases_wave_closed(self, event: WaveClosed) -> None:
+        """A line when a wave is complete."""
+        self._line(f"wave {event.number} closed")
+
+    @pytest.hookimpl
+    def pytest_phases_run_finished(self, result: RunResult) -> None:
+        """Keep the result for the summary."""
+        self._result = result
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """Blocked items have a letter and a count of their own."""
+        if getattr(report, "phases_blocked", False) and report.skipped:
+            return "blocked", "b", "BLOCKED"
+        return None
+
+    def _line(self, text: str, color: str | None = None) -> None:
+        if self._reporter.verbosity >= 0:
+            # Under xdist pytest does not know that its dots have left the line unfinished.
+            if self._writer.width_of_current_line:
+                self._writer.line()
+            self._reporter.write_line(text, **({color: True} if color else {}))
+
+    # When it is over --------------------------------------------------------------------------
+
+    @pytest.hookimpl
+    def pytest_terminal_summary(self) -> None:
+        """The table of phases, and how parallel each wave was."""
+        result = self._result
+        if result is None or not result.phases:
+            return
+        self._reporter.section("phases")
+        for line, state in table(result.phases):
+            color = _COLORS.get(state) if state is not None else None
+            self._reporter.write_line(line, **({color: True} if color else {}))
+        for wave in result.waves:
+            self._reporter.write_line(wave_line(wave))
+        for warning in sequential_warnings(result):
+            self._reporter.write_line(warning, yellow=True)
+
+
+def table(phases: Sequence[PhaseResult]) -> Iterator[tuple[str, State | None]]:
+    """The rows of the closing table as text, each with the state that gives its color."""
+    rows = [(_COLUMNS, None), *((_row(phase), phase.state) for phase in phases)]
+    widths = [max(map(len, column)) for column in zip_longest(*(cells for cells, _ in rows), fillvalue="")]
+    for cells, state in rows:
+        # Names stand left, figures right, the reason runs free at the end.
+        aligned = [
+            cell.ljust(width) if index < 2 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(cells[:-1], widths[:-1], strict=True))
+        ]
+        yield "  ".join([*aligned, cells[-1]]).rstrip(), state
+
+
+def _row(phase: PhaseResult) -> tuple[str, ...]:
+    tests, stages = phase.tests, phase.stages
+    ran = sum((stages.passed, stages.bad, stages.skipped, stages.blocked))
+    name = phase.id if phase.id == UNPHASED else " ".join(filter(None, (phase.id, phase.name)))
+    return (
+        ("  " if phase.kind == "stream" else "") + name,
+        phase.state.value,
+        _figure(tests.passed + tests.xfailed),
+        _figure(tests.bad),
+        _figure(tests.skipped),
+        _figure(tests.blocked),
+        f"{stages.passed}/{ran}" if ran else "-",
+        f"{phase.seconds:.2f}s" if phase.seconds else "-",
+        phase.reason,
+    )
+
+
+def wave_line(wave: WaveResult) -> str:
+    """What a wave planned in parallel and what overlapped in fact."""
+    planned = f"{len(wave.phases)} in parallel" if len(wave.phases) > 1 else "alone"
+    line = f"wave {wave.number} ({', '.join(wave.phases)}): planned {planned}"
+    if not wave.seconds:
+        return f"{line}, nothing ran"
+    return (
+        f"{line}, ran {wave.concurrency:.1f} items at once for {wave.seconds:.2f}s, "
+        f"workers {wave.idle:.0%} idle"
+    )
+
+
+def sequential_warnings(result: RunResult) -> Iterator[str]:
+    """Phases that were planned in parallel and ran one after another, by name."""
+    titles = {phase.id: phase.title for phase in result.phases}
+    for wave in result.waves:
+        for first, second in wave.sequential:
+            yield f"warning: {titles[first]} and {titles[second]} were planned in parallel and ran one after another"
+
+
+def _said(event: PhaseChanged) -> str:
+    if event.new is State.FAILING:
+        return f"is red: {event.reason}"
+    if event.new is State.BLOCKED:
+        return f"is {event.reason}"
+    return f"is {event.new.value}: {event.tally}"
+
+
+def _without_effect(plan: Plan) -> Iterable[str]:
+    """Keys that this plan states and that this version reads without acting on them."""
+    units = tuple(plan.units())
+    stated = [text for key, text in _NOT_IN_EFFECT if any(getattr(unit, key) for unit in units)]
+    if any(place.coverage for place in (*plan.syncs, *((plan.gate,) if plan.gate else ()))):
+        stated.append(_NOT_IN_EFFECT[0][1])
+    if plan.gate is not None:
+        stated.append("the gate is not judged, and nothing is deployed")
+    return dict.fromkeys(f"{text} in this version" for text in stated)
+
+
+def _figure(count: int) -> str:
+    return str(count) if count else "-"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+

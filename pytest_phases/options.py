@@ -1,0 +1,144 @@
+"""Options and ini settings: what a user may ask for, before anything heavy is imported."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RUN_ID, PLAN = "PHASES_RUN_ID", "PHASES_PLAN"
+"""What a stage finds in its environment: the run it belongs to and the plan of that run."""
+
+SCHEDULES = ("waves", "flow")
+
+
+class _PlanAction(argparse.Action):
+    """`--phases PLAN` without `-n` means `-n auto`.
+
+    It has to be known while options are parsed: pytest-cov decides by it how to measure.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        namespace.phases = values
+        if _workers_are_open(namespace):
+            namespace.numprocesses, namespace.phases_auto = "auto", True
+
+
+def _workers_are_open(namespace: argparse.Namespace) -> bool:
+    return getattr(namespace, "numprocesses", 0) is None and not getattr(namespace, "tx", None)
+
+
+def add(parser: pytest.Parser) -> None:
+    """Declare everything."""
+    group = parser.getgroup("phases", "phases of tests and build stages")
+    group.addoption(
+        "--phases",
+        action=_PlanAction,
+        metavar="PLAN",
+        help="Run the phases of this plan (Markdown or TOML) in the order of their dependencies. "
+        "Without -n it means -n auto. Example: --phases plan.md",
+    )
+    group.addoption(
+        "--phases-schedule",
+        choices=SCHEDULES,
+        help="When a phase opens: with its wave (waves, the default) or as soon as what it needs is green (flow).",
+    )
+    group.addoption(
+        "--phases-only",
+        metavar="ID[,ID]",
+        help="Run these phases or streams alone, without what they depend on. Example: --phases-only 2,3",
+    )
+    group.addoption(
+        "--phases-dry-run",
+        action="store_true",
+        help="Print waves, phases, stages and numbers of tests, and run nothing.",
+    )
+    group.addoption("--phases-dir", metavar="DIR", help="The folder for logs and status (default: .phases).")
+    parser.addini("phases_plan", "The plan to run when --phases is not given.", type="string", default="")
+    parser.addini("phases_schedule", "The default of --phases-schedule.", type="string", default="waves")
+    parser.addini("phases_dir", "The default of --phases-dir.", type="string", default=".phases")
+
+
+def use_workers_for_ini_plan(early_config: pytest.Config, args: list[str]) -> None:
+    """A plan in the ini file without `-n` means `-n auto`, as `--phases` does."""
+    known = early_config.known_args_namespace
+    if known.phases is None and early_config.getini("phases_plan") and not inside_stage() and _workers_are_open(known):
+        known.numprocesses, known.phases_auto = "auto", True
+        args[:0] = ["-n", "auto"]
+
+
+def settle_workers(config: pytest.Config) -> None:
+    """A dry run needs no workers, and `--tx` says which ones there are."""
+    option = config.option
+    if not hasattr(option, "numprocesses"):
+        return
+    if option.phases_dry_run:
+        option.numprocesses = 0
+    elif getattr(option, "phases_auto", False) and option.tx:
+        option.numprocesses = None
+        option.dist = "load" if option.dist == "no" else option.dist
+
+
+def inside_stage() -> bool:
+    """Whether this pytest was started by a stage of another run."""
+    return RUN_ID in os.environ
+
+
+def plan_path(config: pytest.Config) -> Path | None:
+    """The plan to run, or None.
+
+    Raises UsageError where a stage of a run starts that run again.
+    """
+    given = config.option.phases
+    if given is None:
+        named = config.getini("phases_plan")
+        if not named or inside_stage():
+            return None
+        return (config.inipath.parent if config.inipath else config.rootpath) / str(named)
+    path = config.invocation_params.dir / str(given)
+    if inside_stage() and _same(path, os.environ.get(PLAN, "")):
+        raise pytest.UsageError(
+            f"--phases {given}: this pytest was started by stage {os.environ.get('PHASES_STAGE', '?')} of a run of "
+            "the same plan; let the stage name its tests instead, or start another plan"
+        )
+    return path
+
+
+def _same(path: Path, other: str) -> bool:
+    return bool(other) and path.resolve() == Path(other).resolve()
+
+
+def schedule(config: pytest.Config) -> str:
+    """`waves` or `flow`.
+
+    Raises UsageError for anything else in the ini file.
+    """
+    chosen = config.option.phases_schedule or config.getini("phases_schedule")
+    if chosen not in SCHEDULES:
+        raise pytest.UsageError(f"phases_schedule = {chosen}: write one of {', '.join(SCHEDULES)}")
+    return str(chosen)
+
+
+def phases_dir(config: pytest.Config) -> Path:
+    """The folder for what a run leaves, absolute."""
+    given = config.option.phases_dir
+    if given is not None:
+        return config.invocation_params.dir / str(given)
+    return config.rootpath / str(config.getini("phases_dir"))
+
+
+def only(config: pytest.Config) -> tuple[str, ...]:
+    """The ids of `--phases-only`; `Phase 2` and `2` are the same."""
+    given = config.option.phases_only or ""
+    names = (name.strip() for name in given.split(","))
+    return tuple(name.removeprefix("Phase ").removeprefix("phase ") for name in names if name)

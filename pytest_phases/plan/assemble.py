@@ -1,0 +1,119 @@
+"""From a draft to the plan: ids, needs, selectors and the order that plans leave unsaid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pytest_phases.model import Gate, Phase, Plan, Sync
+from pytest_phases.plan.draft import Fields, PlanDraft, Report, UnitDraft
+from pytest_phases.plan.keys import Owner
+from pytest_phases.plan.stages import read_stages
+
+
+def assemble(draft: PlanDraft, report: Report) -> Plan:
+    """The plan that a draft describes; what is wrong with it goes to the report."""
+    phases = tuple(_phase(unit, report) for unit in draft.units if unit.owner is Owner.PHASE)
+    if not phases:
+        report.problem("no-phase", 1, "the plan has no phase; write a heading such as `## Phase 1: Setup`")
+    syncs = tuple(_syncs(draft.units, report))
+    return Plan(
+        file=report.file,
+        title=draft.title,
+        phases=_in_order(phases, syncs, report),
+        syncs=syncs,
+        gate=_gate([unit for unit in draft.units if unit.owner is Owner.GATE], report),
+        notes=tuple(sorted(report.notes, key=lambda note: note.place)),
+        prose=tuple(draft.prose),
+    )
+
+
+def _phase(unit: UnitDraft, report: Report) -> Phase:
+    fields = Fields(unit.given, report)
+    stages, selected = read_stages(unit, report)
+    selectors = (*fields.selectors("tests"), *selected)
+    streams = tuple(_phase(stream, report) for stream in unit.streams)
+    return Phase(
+        id=unit.id,
+        name=unit.name,
+        place=report.place(unit.line),
+        deps=fields.ids("dependencies"),
+        states_deps="dependencies" in unit.given,
+        streams=_with_sibling_ids(unit.id, streams),
+        stages=stages,
+        # The rest comes last, since it is what the other selectors leave.
+        tests=tuple(sorted(selectors, key=lambda selector: selector.is_rest)),
+        covers=fields.texts("covers"),
+        coverage=fields.percent("coverage"),
+        modifies=fields.texts("modifies"),
+        reads=fields.texts("reads"),
+        locks=fields.texts("locks"),
+        requires=fields.texts("requires"),
+        serial=fields.boolean("serial"),
+        timeout=fields.seconds("timeout"),
+        objective=unit.objective,
+        tasks=unit.tasks,
+        key_places=fields.places(),
+    )
+
+
+def _with_sibling_ids(phase: str, streams: Sequence[Phase]) -> tuple[Phase, ...]:
+    """The streams with `B` in their dependencies written out as `1/B`."""
+    siblings = {stream.id for stream in streams}
+
+    def full(dep: str) -> str:
+        return f"{phase}/{dep}" if f"{phase}/{dep}" in siblings else dep
+
+    return tuple(replace(stream, deps=tuple(dict.fromkeys(map(full, stream.deps)))) for stream in streams)
+
+
+def _in_order(phases: Sequence[Phase], syncs: Sequence[Sync], report: Report) -> tuple[Phase, ...]:
+    """The phases; if none states dependencies, each needs the one above it."""
+    if not any(phase.states_deps for phase in phases):
+        before = [(), *((phase.id,) for phase in phases)]
+        return tuple(replace(phase, deps=deps) for phase, deps in zip(phases, before, strict=False))
+    for phase in phases:
+        if not phase.states_deps:
+            above = [sync for sync in syncs if phase.id not in sync.above]
+            when = f"as soon as the sync point above it ({above[-1].place}) is passed" if above else "at once"
+            report.note(
+                phase.place.line,
+                f"phase {phase.id} states no dependencies and starts {when}; "
+                "write dependencies: [] to say so",
+            )
+    return tuple(phases)
+
+
+def _syncs(units: Sequence[UnitDraft], report: Report) -> Iterator[Sync]:
+    above: dict[str, None] = {}
+    for unit in units:
+        if unit.owner is Owner.PHASE:
+            above[unit.id] = None
+        elif unit.owner is Owner.SYNC:
+            if not above:
+                report.problem("empty-sync", unit.line, "no phase stands above this sync point; move it down")
+            read_stages(unit, report)
+            fields = Fields(unit.given, report)
+            yield Sync(unit.name, report.place(unit.line), tuple(above), fields.percent("coverage"))
+
+
+def _gate(gates: Sequence[UnitDraft], report: Report) -> Gate | None:
+    for other in gates[1:]:
+        report.problem(
+            "second-gate",
+            other.line,
+            f"the gate is already on line {gates[0].line}; merge the two",
+        )
+    if not gates:
+        return None
+    fields = Fields(gates[0].given, report)
+    stages, _ = read_stages(gates[0], report)
+    return Gate(
+        name=gates[0].name,
+        place=report.place(gates[0].line),
+        phases=fields.ids("phases"),
+        coverage=fields.percent("coverage"),
+        approvals=fields.texts("approvals"),
+        stages=stages,
+        key_places=fields.places(),
+    )

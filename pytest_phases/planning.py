@@ -1,0 +1,161 @@
+"""The plan of a run: read from its file, merged with markers, and whether it may start."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import pytest
+from _pytest.config.findpaths import determine_setup
+
+from pytest_phases import options
+from pytest_phases.adapters.run import Prepared
+from pytest_phases.collection.expressions import check_expressions
+from pytest_phases.collection.selection import selected
+from pytest_phases.errors import PlanError, Problem
+from pytest_phases.graph import build
+from pytest_phases.model import Plan
+from pytest_phases.plan import prerequisites
+from pytest_phases.plan.checks import check
+from pytest_phases.plan.markers import PhaseMark, merge
+from pytest_phases.plan.read import read_plan
+from pytest_phases.plan.words import did_you_mean
+from pytest_phases.settings import Settings, below
+from pytest_phases.table import Table
+
+
+def make_settings(config: pytest.Config) -> Settings:
+    """What this run was asked to do.
+
+    Raises UsageError with every problem of the plan and of the options.
+    """
+    path = options.plan_path(config)
+    settings = Settings(
+        run_id=uuid.uuid4().hex,
+        phases_dir=below(options.phases_dir(config), config.rootpath),
+        schedule=options.schedule(config),
+        only=options.only(config),
+    )
+    if path is None:
+        return settings
+    _check_rootdir(config, path)
+    plan = _read(path, config)
+    return Settings(
+        plan,
+        below(path.resolve(), config.rootpath.resolve()),
+        settings.run_id,
+        settings.phases_dir,
+        settings.schedule,
+        settings.only,
+    )
+
+
+def _read(path: Path, config: pytest.Config) -> Plan:
+    shown = os.path.relpath(path, config.invocation_params.dir)
+    try:
+        return read_plan(path, shown, config.rootpath, more=(check_expressions,))
+    except PlanError as error:
+        raise _usage_error(error.problems) from None
+
+
+def _usage_error(problems: Iterable[Problem]) -> pytest.UsageError:
+    """All problems at once, each on a line of its own; pytest then ends with exit status 4."""
+    return pytest.UsageError(*map(str, PlanError(problems).problems))
+
+
+def _check_rootdir(config: pytest.Config, plan: Path) -> None:
+    """pytest takes `PLAN` of `--phases PLAN` for a test path when it looks for the rootdir.
+
+    Raises UsageError where that has changed what the rootdir is.
+    """
+    asked = config.option.rootdir is not None or config.option.inifilename is not None
+    if asked or config.args_source is pytest.Config.ArgsSource.ARGS:
+        return
+    known = {
+        "inifile": None,
+        "override_ini": None,
+        "args": [],
+        "rootdir_cmd_arg": None,
+        "invocation_dir": config.invocation_params.dir,
+    }
+    # Which of these there are has changed between versions of pytest.
+    accepted = inspect.signature(determine_setup).parameters
+    without_plan = determine_setup(**{name: value for name, value in known.items() if name in accepted})[0]
+    if without_plan != config.rootpath:
+        raise pytest.UsageError(
+            f"with --phases {config.option.phases} pytest takes {config.rootpath} for the rootdir instead of "
+            f"{without_plan}; write --phases={config.option.phases} or --rootdir={without_plan}"
+        )
+
+
+def prepare(config: pytest.Config, settings: Settings, table: Table) -> Prepared:
+    """The plan of a run with the markers of its tests, once everything is collected.
+
+    Raises UsageError with what is wrong with markers and selectors, or with what is missing of
+    the machine; nothing has run by then.
+    """
+    plan = merged(settings, table)
+    missing = missing_now(config, settings, plan, table)
+    if missing:
+        raise pytest.UsageError(missing)
+    _, later = _prerequisites(plan, settings, table)
+    return Prepared(plan, {item.phase: _look_again(later, item.phase, config.rootpath) for item in later})
+
+
+def merged(settings: Settings, table: Table) -> Plan:
+    """The plan of the file and the markers.
+
+    Raises UsageError with what is wrong with them together.
+    """
+    plan, problems = merge(settings.plan, [PhaseMark.from_data(mark) for mark in table.marks])
+    problems = table.problems or problems or check(plan)
+    if problems:
+        raise _usage_error(dict.fromkeys(problems))
+    _check_only(plan, settings.only)
+    return plan
+
+
+def missing_now(config: pytest.Config, settings: Settings, plan: Plan, table: Table) -> str:
+    """What the phases that run require and do not have, as the NO-GO message; empty if nothing."""
+    now, _ = _prerequisites(plan, settings, table)
+    return prerequisites.render(prerequisites.check(now, config.rootpath, os.environ))
+
+
+def _check_only(plan: Plan, only: Iterable[str]) -> None:
+    known = [unit.id for unit in plan.units()]
+    unknown = [name for name in only if name not in known]
+    if unknown:
+        messages = (f"--phases-only {name}: there is no such phase; {did_you_mean(name, known)}" for name in unknown)
+        raise pytest.UsageError(*messages)
+
+
+def _prerequisites(
+    plan: Plan, settings: Settings, table: Table
+) -> tuple[tuple[prerequisites.Required, ...], tuple[prerequisites.Required, ...]]:
+    """What the phases that run require, now and when they open."""
+    running = {*table.phases, *(phase for _, phase in table.modules)}
+    running |= {phase.partition("/")[0] for phase in running}
+    entries = [
+        entry
+        for entry in prerequisites.required(plan.phases)
+        if entry.phase in running or (not table.restricted and selected(entry.phase, settings.only))
+    ]
+    graph = build(plan)
+    ancestors = {entry.phase: graph.ancestors(entry.phase) for entry in entries}
+    return prerequisites.split(plan, entries, ancestors)
+
+
+def _look_again(
+    entries: Iterable[prerequisites.Required], phase: str, root: Path
+) -> Callable[[], str]:
+    """What is still missing when a phase opens, in words; empty if nothing is."""
+
+    def look() -> str:
+        own = [entry for entry in entries if entry.phase == phase]
+        missing = prerequisites.check(own, root, os.environ)
+        return "; ".join(f"{item.entry} is missing: {item.how}" for item in missing)
+
+    return look

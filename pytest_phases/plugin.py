@@ -1,0 +1,74 @@
+"""The pytest plugin: hooks hand over to options and wiring, which is imported only when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from pytest_phases import hookspecs, options
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare our hooks."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare our options."""
+    options.add(parser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None]:
+    """Before pytest-cov looks at the number of workers."""
+    options.use_workers_for_ini_plan(early_config, args)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    """Before xdist counts its workers."""
+    options.settle_workers(config)
+    return (yield)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Take part in this run as far as it has phases."""
+    config.addinivalue_line(
+        "markers",
+        "phase(id, deps=[...], ...): the phase a test belongs to; keyword arguments are the keys of a plan.",
+    )
+    worker = hasattr(config, "workerinput")
+    if worker or options.plan_path(config) is not None or _has_workers(config):
+        from pytest_phases import wiring
+
+        wiring.configure(config)
+    else:
+        config.pluginmanager.register(_MarkerWatch(config), "phases-marker-watch")
+
+
+def _has_workers(config: pytest.Config) -> bool:
+    return config.getoption("dist", "no") != "no" and bool(config.getoption("tx", ())) and not config.option.collectonly
+
+
+class _MarkerWatch:
+    """Waits for phase markers in a run without a plan and without workers."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+    ) -> Generator[None, Any, Any]:
+        """Place the items in phases if any of them says so."""
+        if not any(item.get_closest_marker("phase") or isinstance(item, pytest.DoctestItem) for item in items):
+            return (yield)
+        from pytest_phases import wiring
+
+        collection = wiring.configure(self._config)
+        assert collection is not None
+        return (yield from collection.pytest_collection_modifyitems(session, config, items))

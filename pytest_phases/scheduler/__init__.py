@@ -1,0 +1,1 @@
+"""The scheduler: a pure core to which things happen and which says what to do."""

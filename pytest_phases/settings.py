@@ -1,0 +1,44 @@
+"""What one run was asked to do, the same for the controller and every worker."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_phases.model import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The plan and the options of a run.
+
+    `plan_path` and `phases_dir` are relative to the rootdir where they lie below it, because a
+    worker may have a checkout of its own. `only` holds the ids of `--phases-only`; `ended` the
+    phases with stages that had ended when this worker was started, `generation` how many.
+    """
+
+    plan: Plan = field(default_factory=Plan)
+    plan_path: str = ""
+    run_id: str = ""
+    phases_dir: str = ".phases"
+    schedule: str = "waves"
+    only: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
+    generation: int = 0
+
+    def to_data(self) -> bytes:
+        """For the input of a worker, which runs the code that the controller tells it to anyway."""
+        return pickle.dumps(self)
+
+    @classmethod
+    def from_data(cls, data: bytes) -> Settings:
+        """The inverse of `to_data`."""
+        settings = pickle.loads(data)  # noqa: S301 - made by `to_data` on the controller
+        assert isinstance(settings, cls)
+        return settings
+
+
+def below(path: Path, root: Path) -> str:
+    """A path as settings carry it: relative to the rootdir if it lies below it."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -1,0 +1,141 @@
+"""The only place where concrete parts meet: what this process is decides what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from pytest_phases.adapters.inprocess import InProcess
+from pytest_phases.adapters.messages import INPUT
+from pytest_phases.adapters.run import Run
+from pytest_phases.adapters.worker import WorkerSide
+from pytest_phases.collection.plugin import PhaseCollection
+from pytest_phases.dryrun import DryRun, foresee
+from pytest_phases.observers.status import StatusFile
+from pytest_phases.observers.terminal import TerminalObserver
+from pytest_phases.graph import build
+from pytest_phases.plan.selectors import Membership
+from pytest_phases.planning import make_settings, merged, missing_now, prepare
+from pytest_phases.settings import Settings
+from pytest_phases.table import Table
+
+
+def configure(config: pytest.Config) -> PhaseCollection | None:
+    """Take part in a run as worker, as controller of workers, or as its one process.
+
+    Returns what takes part in collection, which a controller does not.
+    """
+    if hasattr(config, "workerinput"):
+        return _worker(config)
+    settings = make_settings(config)
+    run = Run(config, settings, lambda table: prepare(config, settings, table))
+    if _has_workers(config):
+        _controller(config, run)
+        return None
+    return _one_process(config, run)
+
+
+def _has_workers(config: pytest.Config) -> bool:
+    option = config.option
+    return getattr(option, "dist", "no") != "no" and bool(option.tx) and not option.collectonly
+
+
+def _worker(config: pytest.Config) -> PhaseCollection | None:
+    given = config.workerinput.get(INPUT)  # type: ignore[attr-defined]  # set by xdist
+    if given is None:
+        return None
+    # Node ids must stay as they are; xdist would write the group into them.
+    config.option.loadgroup = False
+    from pytest_phases.stages.process import end_all
+
+    collection = PhaseCollection(config, Settings.from_data(given["settings"]))
+    _register(config, "phases-collection", collection)
+    _register(config, "phases-worker", WorkerSide(config, given["channel"], collection, end_all))
+    return collection
+
+
+def _controller(config: pytest.Config, run: Run) -> None:
+    from pytest_phases.adapters.xdist import XdistScheduler, number_of_workers
+
+    if config.option.dist == "each" and run.settings.plan.file:
+        raise pytest.UsageError("--dist each runs every test on every worker, and a phase runs it once; leave it out")
+    workers = number_of_workers(config)
+    _observe(config, run, workers)
+    plugin = XdistScheduler(config, run, lambda: _withdraw(config))
+    _register(config, "phases-xdist", plugin)
+    _register(config, "phases-errors", CollectionErrors(run))
+
+
+def _one_process(config: pytest.Config, run: Run) -> PhaseCollection:
+    collection = PhaseCollection(config, run.settings)
+    _register(config, "phases-collection", collection)
+    if config.option.collectonly:
+        return collection
+    _register(config, "phases-errors", CollectionErrors(run))
+    if config.option.phases_dry_run:
+        dry_run = DryRun(lambda: collection.table, lambda table: _foresee(config, run.settings, table))
+        _register(config, "phases-dry-run", dry_run)
+        return collection
+    _observe(config, run, 1)
+    _register(config, "phases-inprocess", InProcess(config, run, collection))
+    return collection
+
+
+def _foresee(config: pytest.Config, settings: Settings, table: Table) -> Iterator[str]:
+    plan = merged(settings, table)
+    yield from foresee(plan, build(plan).waves, table)
+    missing = missing_now(config, settings, plan, table)
+    if missing:
+        yield missing
+
+
+def _observe(config: pytest.Config, run: Run, workers: int) -> None:
+    _register(config, "phases-finish", Finish(run, workers))
+    _register(config, "phases-status", StatusFile(config.rootpath / run.settings.phases_dir))
+    if config.pluginmanager.hasplugin("terminalreporter"):
+        plan = run.settings.plan
+        observer = TerminalObserver(config, plan, run.settings.schedule, workers, len(build(plan).waves))
+        _register(config, "phases-terminal", observer)
+
+
+_NAMES = ("phases-xdist", "phases-errors", "phases-finish", "phases-status", "phases-terminal")
+
+
+def _withdraw(config: pytest.Config) -> None:
+    """A run with neither plan nor marker is none of our business."""
+    for name in _NAMES:
+        config.pluginmanager.unregister(name=name)
+
+
+def _register(config: pytest.Config, name: str, plugin: object) -> None:
+    config.pluginmanager.register(plugin, name)
+
+
+class Finish:
+    """Ends the run when pytest ends the session, before the summary is written."""
+
+    def __init__(self, run: Run, workers: int) -> None:
+        self._run = run
+        self._workers = workers
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Generator[None]:
+        """After the last teardown (pytest's own hook is inside) and before the terminal's summary."""
+        self._run.finish(self._workers)
+        return (yield)
+
+
+class CollectionErrors:
+    """A module that cannot be collected makes its phase red, and nothing else."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._membership = Membership(run.settings.plan)
+
+    @pytest.hookimpl
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Tell the run which phase it is."""
+        path = report.nodeid.partition("::")[0]
+        if report.failed and path != self._run.settings.plan_path:
+            self._run.phase_failed(self._membership.phase_of_file(path), f"collection error in {path}")

@@ -1,0 +1,193 @@
+"""What looks like prose and was not meant so, and every other mistake that reading a plan tells."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_phases.errors import Problem
+from pytest_phases.plan.markdown import read_markdown
+
+FENCE = ["```", "make", "```"]
+
+
+def problems_of(*lines: str) -> tuple[Problem, ...]:
+    """What is wrong with the plan of these lines."""
+    return read_markdown("\n".join(lines), "plan.md")[1]
+
+
+def below_heading(*lines: str) -> list[tuple[str, int | None]]:
+    """Slug and line of what is wrong below the heading of a phase, which is on line 1."""
+    problems = problems_of("### Phase 1: A", *lines)
+    return [(problem.slug, problem.place.line if problem.place else None) for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("lines", "slug", "line"),
+    [
+        (["dependencies: []", "---"], "key-in-heading", 2),
+        (["dependencies:", "-"], "key-in-heading", 2),
+        (["Owner: me", "coverage: 80", "==="], "key-in-heading", 3),
+        (["#### coverage: 85"], "key-in-heading", 2),
+        (["    dependencies: []"], "hidden-key", 2),
+        (["```yaml", "name: x", "dependencies:", "  - 1", "```"], "hidden-key", 4),
+        (["- dependencies: []"], "hidden-key", 2),
+        (["coverage: 80", "", "* one", "* **Timeout**: 10m"], "hidden-key", 5),
+        (["dependencies:"], "key-without-value", 2),
+        (["coverage:", "", "Prose."], "key-without-value", 2),
+        (["tests:", "- [ ] a checklist"], "key-without-value", 2),
+        (["coverage: 80", "serial: true", "Coverage: 90"], "duplicate-key", 4),
+        (["deps: []", "dependencies: []"], "duplicate-key", 3),
+        (["dependancies: [1]"], "misspelled-key", 2),
+        (["**Covrage**: 80"], "misspelled-key", 2),
+        (["dep: []"], "misspelled-key", 2),
+        (["locsk: [db]"], "misspelled-key", 2),
+        (["tset: [a.py]"], "misspelled-key", 2),
+        (["test: [a.py]"], "misspelled-key", 2),
+        (["modifes:", "- src"], "misspelled-key", 2),
+        (["needs: [1]"], "misplaced-key", 2),
+        (["approvals: [me]"], "misplaced-key", 2),
+        (["Prose.", "", "coverage: 85"], "late-key", 4),
+        (["Prose.", "dependencies: Phase 1"], "late-key", 3),
+        (["tests:", "- a.py", "  or b.py"], "continued-entry", 4),
+        (["tests:", "- a.py", "Build:", *FENCE], "continued-entry", 4),
+        (["- [ ] a", "Testing:", *FENCE], "swallowed-label", 3),
+        (["Build: x", "needs: [y]", "", "Prose."], "label-without-fence", 2),
+        (["Build:", "need: [y]", *FENCE], "misspelled-key", 3),
+        (["Build:", "dependencies: [1]", *FENCE], "misplaced-key", 3),
+        (["Build:", "```ruby", "make", "```"], "unknown-language", 3),
+        (["Build:", "```", "# only this", "", "```"], "empty-stage", 2),
+        (["Build:", "```", "x" * 100_001, "```"], "large-stage", 3),
+        (["Build:", "```", "make"], "open-fence", 3),
+        (["Build: a", *FENCE, "Build: a", *FENCE], "duplicate-stage", 6),
+        (["Build: a b", *FENCE, "Build: A-B", *FENCE], "duplicate-stage", 6),
+        (["Build:", "needs: [x]", *FENCE], "unknown-need", 3),
+        (["Build: a", *FENCE, "Test: a", *FENCE, "Build:", "needs: a", *FENCE], "unknown-need", 11),
+        (["Test: a", "```", "pytest", "```", "Build:", "needs: a", *FENCE], "unknown-need", 7),
+        (["Build: a", "needs: b", *FENCE, "Build: b", "needs: a", *FENCE], "cyclic-needs", 3),
+        (["Build: a", "needs: a", *FENCE], "cyclic-needs", 3),
+        (["Test:", "cwd: x", "```", "pytest a.py", "```"], "key-of-selected-tests", 3),
+        (["Deploy:", *FENCE], "misplaced-label", 2),
+        (["#### Stream A: x", "##### Stream B: y"], "misplaced-stream", 3),
+        (["### Stream A: x"], "misplaced-stream", 2),
+        (["### Gate: g", "Build:", *FENCE], "misplaced-label", 3),
+        (["### Sync: s", "Testing:", *FENCE], "misplaced-label", 3),
+        (["### Gate: g", "#### Stream A: x"], "misplaced-stream", 3),
+        (["### Gate: g", "### Gate: h"], "second-gate", 3),
+        (["### Phase 2/3: x"], "bad-id", 2),
+        (["coverage: 0"], "bad-threshold", 2),
+        (["coverage: 101"], "bad-threshold", 2),
+        (["serial: perhaps"], "bad-boolean", 2),
+        (["timeout: soon"], "bad-duration", 2),
+        (["timeout: 1m, 2m"], "not-one-value", 2),
+        (["tests: [a.py"], "unclosed", 2),
+        (["tests: ['a.py]"], "unclosed", 2),
+        (["tests: [a.py,, b.py]"], "empty-entry", 2),
+        (["tests: [a.py] and more"], "bad-list", 2),
+        (["tests: [-x]"], "bad-selector", 2),
+        (["tests:", "- a.py", '- "a\\q"'], "bad-string", 4),
+        (["locks: [a\x1bb]"], "control-character", 2),
+    ],
+)
+def test_a_mistake_has_a_slug_and_a_line(lines: list[str], slug: str, line: int) -> None:
+    """Each is told once, where it stands."""
+    assert below_heading(*lines) == [(slug, line)]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Prose.", "", "Coverage: what we measure"],
+        ["Prose.", "", "Tests: all of them"],
+        ["- Tests: write more of them"],
+        ["- Coverage: as it was"],
+        ["Tasks:", "- dependencies: install them"],
+        ["Steps: one, two"],
+        ["Docs: later"],
+        ["Tasks:", "- [ ] one"],
+        ["Testing: by hand"],
+        ["Build:", "- step"],
+        ["#### Coverage: what we measure"],
+        ["```python", "tests: list[str] = []", "```"],
+        ["https://example.org"],
+        ["#### Phase overview"],
+        ["Prose", "---"],
+    ],
+)
+def test_prose_is_left_alone(lines: list[str]) -> None:
+    """Words that plans use anyway are no mistakes."""
+    assert below_heading(*lines) == []
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["### Phase 2 Build", "### Phase 2 - Build", "### Phase 2. Build", "### Phase 2", "Phase 2 Build\n---"],
+)
+def test_a_phase_without_a_colon_that_a_dependency_names(heading: str) -> None:
+    """The dependency shows what the heading was meant to be; nothing else is said about it."""
+    problems = problems_of("### Phase 1: A", heading, "", "### Phase 3: C", "deps: [1, 2/A]")
+    assert [(problem.slug, problem.place and problem.place.line) for problem in problems] == [
+        ("missing-colon", 2)
+    ]
+    assert "Phase 2:" in problems[0].message
+
+
+def test_a_phase_without_a_colon_that_has_keys() -> None:
+    """Keys below it show the same, although no dependency names it."""
+    problems = problems_of("## Phase 1: A", "## Phase two (late)", "deps: [1]")
+    assert [(problem.slug, problem.place and problem.place.line) for problem in problems] == [
+        ("missing-colon", 2)
+    ]
+
+
+def test_a_phase_without_a_colon_that_nothing_names_is_noted() -> None:
+    """It is prose, as the grammar says, and `check` mentions it."""
+    plan, problems = read_markdown("## Phase 1: A\n\n## Phase 2 later\n", "plan.md")
+    assert problems == ()
+    assert [note.place.line for note in plan.notes] == [3]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# Only a title\n\nand prose\n", "## Phase: without id\n"])
+def test_a_plan_without_a_phase_says_how_to_write_one(text: str) -> None:
+    """Nothing would run, and the user meant something to."""
+    (problem,) = read_markdown(text, "plan.md")[1]
+    assert (problem.slug, str(problem.place)) == ("no-phase", "plan.md:1")
+    assert "## Phase 1: Setup" in problem.message
+
+
+def test_a_sync_point_stands_below_a_phase() -> None:
+    """Above all phases there is nothing to wait for."""
+    problems = problems_of("## Sync: s", "## Phase 1: A")
+    assert [(problem.slug, problem.place and problem.place.line) for problem in problems] == [
+        ("empty-sync", 1)
+    ]
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    """One look at the plan finds them all."""
+    found = below_heading("covrage: 1", "timeout: x", "serial: 2", "Build:", "```ruby", "x", "```")
+    assert [slug for slug, _ in found] == [
+        "misspelled-key",
+        "unknown-language",
+        "bad-boolean",
+        "bad-duration",
+    ]
+
+
+def test_a_message_names_the_nearest_word() -> None:
+    """What to write stands in the message."""
+    messages = [
+        problem.message
+        for problem in problems_of(
+            "## Phase 1: A", "requirs: [cmd:npm]", "Build: wheel", *FENCE, "Test:", "needs: [whel]", *FENCE
+        )
+    ]
+    assert "did you mean `requires`?" in messages[0]
+    assert "did you mean `wheel`?" in messages[1]
+
+
+def test_control_characters_of_a_plan_do_not_reach_the_message() -> None:
+    """A plan that nobody trusts yet must not steer the terminal."""
+    (problem,) = problems_of(
+        "## Phase 1: A", "Build: \x1b[2J", "```ruby", "x", "```", "## Phase 2: B", "deps: []"
+    )
+    assert "\x1b" not in str(problem)

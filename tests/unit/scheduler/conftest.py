@@ -1,0 +1,179 @@
+"""A conversation with the core in short words: say what happens, compare what it decides.
+
+A plan is a line of text. `1 2<1 3!<1,2 | 4` is four phases, of which 2 needs 1, and 3 is serial
+and needs both; `|` is a sync point. `1/B<1/A` is a stream that needs its sibling.
+
+Items are a line of text too, numbered from 0. `1*3` is three tests of phase 1, `2:build` a stage
+of that name, `2:check<3` one that needs item 3, and `2?` a module that is collected later.
+
+Decisions come back as text: `2 open` (a phase changed), `w1: 0 1` (run these), `w1: refresh 1`,
+`block 4 5: why`, `wave 1 closed`. What the unphased tests do is told only if there are any.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+
+from pytest_phases.events import Outcome, PhaseChanged, PhaseResult, WaveClosed
+from pytest_phases.graph import build
+from pytest_phases.model import UNPHASED, Phase, Place, Plan, Sync
+from pytest_phases.scheduler.core import Core
+from pytest_phases.scheduler.protocol import (
+    Block,
+    Decision,
+    Event,
+    Item,
+    ItemFinished,
+    ItemKind,
+    ItemsFound,
+    ItemsLost,
+    PhaseFailed,
+    Refresh,
+    Send,
+    Started,
+    Stopped,
+    WorkerGone,
+    WorkerReady,
+    WorkerRefreshed,
+)
+
+PLACE = Place("plan.md", 1)
+KINDS = {"": ItemKind.TEST, ":": ItemKind.STAGE, "?": ItemKind.MODULE}
+
+
+class Talk:
+    """A core that has been told a plan, its items, its workers and that the run has started.
+
+    `opening` holds what it decided then; `clock` is the time of the next event, in seconds.
+    """
+
+    def __init__(self, plan: str, items: str, workers: str, schedule: str) -> None:
+        self.clock = 0.0
+        self.core = Core(build(read_plan(plan)), schedule)
+        self.sent_to: dict[int, str] = {}
+        self._numbered = 0
+        self._unphased = UNPHASED in items
+        self.before = self.finds(items)
+        for worker in workers.split():
+            self.before += self.joins(worker)
+        self.opening = self.tell(Started(self.clock))
+
+    def tell(self, event: Event) -> list[str]:
+        """Tell any event; every other method is a short form of this one."""
+        return [text for decision in self.core.handle(event) if (text := self._say(decision))]
+
+    def finds(self, items: str) -> list[str]:
+        """Items are collected; their numbers go on from those before."""
+        found = tuple(read_items(items, self._numbered))
+        self._numbered += len(found)
+        return self.tell(ItemsFound(found, self.clock))
+
+    def loses(self, *items: int) -> list[str]:
+        """Items are no longer collected."""
+        return self.tell(ItemsLost(items, self.clock))
+
+    def joins(self, worker: str, generation: int = 0) -> list[str]:
+        """A worker is ready."""
+        return self.tell(WorkerReady(worker, generation, self.clock))
+
+    def refreshed(self, worker: str, generation: int) -> list[str]:
+        """A worker has seen what was built."""
+        return self.tell(WorkerRefreshed(worker, generation, self.clock))
+
+    def dies(self, worker: str, running: int | None = None) -> list[str]:
+        """A worker ends, perhaps because of an item."""
+        return self.tell(WorkerGone(worker, running, self.clock))
+
+    def ends(self, *items: int, outcome: str = "passed", took: float = 0.01) -> list[str]:
+        """Items end one after another where they run; what is decided after the last comes back."""
+        said: list[str] = []
+        for item in items:
+            said = self.tell(ItemFinished(self.sent_to[item], item, Outcome(outcome), took, self.clock))
+        return said
+
+    def fails(self, phase: str, reason: str) -> list[str]:
+        """Something other than a running item makes a phase red."""
+        return self.tell(PhaseFailed(phase, reason, self.clock))
+
+    def stops(self) -> list[str]:
+        """Nothing more may be started."""
+        return self.tell(Stopped(self.clock))
+
+    def result(self, phase: str) -> PhaseResult:
+        """How a phase or stream stands."""
+        return next(result for result in self.core.results() if result.id == phase)
+
+    @property
+    def states(self) -> str:
+        """`1 green, 2 open`: how every phase and stream stands."""
+        return ", ".join(f"{result.id} {result.state.value}" for result in self.core.results())
+
+    def _say(self, decision: Decision) -> str:
+        match decision:
+            case Send(worker, items):
+                self.sent_to.update(dict.fromkeys(items, worker))
+                return f"{worker}: {_listed(items)}"
+            case Refresh(worker, generation):
+                return f"{worker}: refresh {generation}"
+            case Block(items, reason):
+                return f"block {_listed(items)}: {reason}"
+            case WaveClosed(number):
+                return f"wave {number} closed"
+            case PhaseChanged(node, new=state):
+                return f"{node} {state.value}" if self._unphased or node != UNPHASED else ""
+        raise AssertionError(decision)
+
+
+def read_plan(text: str) -> Plan:
+    """A plan from the notation above."""
+    phases: dict[str, Phase] = {}
+    streams: dict[str, list[Phase]] = {}
+    syncs = []
+    for token in text.split():
+        if token == "|":
+            syncs.append(Sync(f"S{len(syncs) + 1}", PLACE, tuple(phases)))
+            continue
+        name, serial, deps = re.fullmatch(r"([^<!]+)(!?)(?:<(.+))?", token).groups(default="")
+        phase = Phase(name, "", PLACE, deps=tuple(filter(None, deps.split(","))), serial=bool(serial))
+        if "/" in name:
+            streams.setdefault(name.partition("/")[0], []).append(phase)
+        else:
+            phases[name] = phase
+    whole = (
+        Phase(phase.id, "", PLACE, deps=phase.deps, serial=phase.serial, streams=tuple(streams.get(phase.id, ())))
+        for phase in phases.values()
+    )
+    return Plan("plan.md", "", tuple(whole), tuple(syncs))
+
+
+def read_items(text: str, number: int = 0) -> Iterator[Item]:
+    """Items from the notation above, numbered from `number`."""
+    for token in text.split():
+        pattern = r"([^:?<*]+)([:?]?)([^<*]*)(?:<([\d,]+))?(?:\*(\d+))?"
+        phase, kind, name, needs, count = re.fullmatch(pattern, token).groups(default="")
+        for _ in range(int(count or 1)):
+            yield Item(number, phase, KINDS[kind], tuple(map(int, filter(None, needs.split(",")))), name)
+            number += 1
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return " ".join(map(str, numbers))
+
+
+@pytest.fixture(scope="session")
+def talk() -> Callable[..., Talk]:
+    """Begin a conversation: `talk("1 2<1", "1*3 2")`, in waves and with one worker w1 unless told."""
+
+    def begin(plan: str, items: str = "", workers: str = "w1", schedule: str = "waves") -> Talk:
+        return Talk(plan, items, workers, schedule)
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def plan() -> Callable[[str], Plan]:
+    """Read a plan in the notation of this folder."""
+    return read_plan
