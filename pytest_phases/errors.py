@@ -32,7 +32,11 @@ class PlanError(PhasesError):
         self.problems = tuple(
             sorted(
                 problems,
-                key=lambda p: (p.place is None, p.place.file if p.place else "", p.place.line if p.place else 0),
+                key=lambda p: (
+                    p.place is None,
+                    p.place.file if p.place else "",
+                    p.place.line if p.place else 0,
+                ),
             )
         )
         super().__init__("\n".join(map(str, self.problems)))

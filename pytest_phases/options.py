@@ -51,7 +51,8 @@ def add(parser: pytest.Parser) -> None:
     group.addoption(
         "--phases-schedule",
         choices=SCHEDULES,
-        help="When a phase opens: with its wave (waves, the default) or as soon as what it needs is green (flow).",
+        help="When a phase opens: with its wave (waves, the default), "
+        "or as soon as what it needs is green (flow).",
     )
     group.addoption(
         "--phases-only",
@@ -72,7 +73,12 @@ def add(parser: pytest.Parser) -> None:
 def use_workers_for_ini_plan(early_config: pytest.Config, args: list[str]) -> None:
     """A plan in the ini file without `-n` means `-n auto`, as `--phases` does."""
     known = early_config.known_args_namespace
-    if known.phases is None and early_config.getini("phases_plan") and not inside_stage() and _workers_are_open(known):
+    if (
+        known.phases is None
+        and early_config.getini("phases_plan")
+        and not inside_stage()
+        and _workers_are_open(known)
+    ):
         known.numprocesses, known.phases_auto = "auto", True
         args[:0] = ["-n", "auto"]
 
@@ -108,8 +114,8 @@ def plan_path(config: pytest.Config) -> Path | None:
     path = config.invocation_params.dir / str(given)
     if inside_stage() and _same(path, os.environ.get(PLAN, "")):
         raise pytest.UsageError(
-            f"--phases {given}: this pytest was started by stage {os.environ.get('PHASES_STAGE', '?')} of a run of "
-            "the same plan; let the stage name its tests instead, or start another plan"
+            f"--phases {given}: this pytest was started by stage {os.environ.get('PHASES_STAGE', '?')} "
+            "of a run of the same plan; let the stage name its tests instead, or start another plan"
         )
     return path
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import os
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _pytest.config.findpaths import determine_setup
@@ -74,7 +75,7 @@ def _check_rootdir(config: pytest.Config, plan: Path) -> None:
     asked = config.option.rootdir is not None or config.option.inifilename is not None
     if asked or config.args_source is pytest.Config.ArgsSource.ARGS:
         return
-    known = {
+    known: dict[str, Any] = {
         "inifile": None,
         "override_ini": None,
         "args": [],
@@ -128,7 +129,9 @@ def _check_only(plan: Plan, only: Iterable[str]) -> None:
     known = [unit.id for unit in plan.units()]
     unknown = [name for name in only if name not in known]
     if unknown:
-        messages = (f"--phases-only {name}: there is no such phase; {did_you_mean(name, known)}" for name in unknown)
+        messages = (
+            f"--phases-only {name}: there is no such phase; {did_you_mean(name, known)}" for name in unknown
+        )
         raise pytest.UsageError(*messages)
 
 
@@ -148,9 +151,7 @@ def _prerequisites(
     return prerequisites.split(plan, entries, ancestors)
 
 
-def _look_again(
-    entries: Iterable[prerequisites.Required], phase: str, root: Path
-) -> Callable[[], str]:
+def _look_again(entries: Iterable[prerequisites.Required], phase: str, root: Path) -> Callable[[], str]:
     """What is still missing when a phase opens, in words; empty if nothing is."""
 
     def look() -> str:

@@ -51,7 +51,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _has_workers(config: pytest.Config) -> bool:
-    return config.getoption("dist", "no") != "no" and bool(config.getoption("tx", ())) and not config.option.collectonly
+    return (
+        config.getoption("dist", "no") != "no"
+        and bool(config.getoption("tx", ()))
+        and not config.option.collectonly
+    )
 
 
 class _MarkerWatch:
@@ -65,7 +69,9 @@ class _MarkerWatch:
         self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
     ) -> Generator[None, Any, Any]:
         """Place the items in phases if any of them says so."""
-        if not any(item.get_closest_marker("phase") or isinstance(item, pytest.DoctestItem) for item in items):
+        if not any(
+            item.get_closest_marker("phase") or isinstance(item, pytest.DoctestItem) for item in items
+        ):
             return (yield)
         from pytest_phases import wiring
 

@@ -34,7 +34,7 @@ class Settings:
     @classmethod
     def from_data(cls, data: bytes) -> Settings:
         """The inverse of `to_data`."""
-        settings = pickle.loads(data)  # noqa: S301 - made by `to_data` on the controller
+        settings = pickle.loads(data)
         assert isinstance(settings, cls)
         return settings
 

@@ -12,9 +12,9 @@ from pytest_phases.adapters.run import Run
 from pytest_phases.adapters.worker import WorkerSide
 from pytest_phases.collection.plugin import PhaseCollection
 from pytest_phases.dryrun import DryRun, foresee
+from pytest_phases.graph import build
 from pytest_phases.observers.status import StatusFile
 from pytest_phases.observers.terminal import TerminalObserver
-from pytest_phases.graph import build
 from pytest_phases.plan.selectors import Membership
 from pytest_phases.planning import make_settings, merged, missing_now, prepare
 from pytest_phases.settings import Settings
@@ -59,7 +59,9 @@ def _controller(config: pytest.Config, run: Run) -> None:
     from pytest_phases.adapters.xdist import XdistScheduler, number_of_workers
 
     if config.option.dist == "each" and run.settings.plan.file:
-        raise pytest.UsageError("--dist each runs every test on every worker, and a phase runs it once; leave it out")
+        raise pytest.UsageError(
+            "--dist each runs every test on every worker, and a phase runs it once; leave it out"
+        )
     workers = number_of_workers(config)
     _observe(config, run, workers)
     plugin = XdistScheduler(config, run, lambda: _withdraw(config))

@@ -15,7 +15,9 @@ def report_blocked(config: pytest.Config, nodeids: Iterable[str], reason: str) -
         path, _, names = nodeid.partition("::")
         location = (path, None, names.replace("::", ".") or path)
         hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
-        hook.pytest_runtest_logreport(report=_report(nodeid, location, "setup", (path, 0, f"Skipped: {reason}")))
+        hook.pytest_runtest_logreport(
+            report=_report(nodeid, location, "setup", (path, 0, f"Skipped: {reason}"))
+        )
         hook.pytest_runtest_logreport(report=_report(nodeid, location, "teardown", None))
         hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
 

@@ -40,7 +40,9 @@ class ControlItem(pytest.Item):
 class Control:
     """Runs control items, and sees to what the end of a worker's work tears down."""
 
-    def __init__(self, report: Callable[[pytest.TestReport], None], between_items: Callable[[], None]) -> None:
+    def __init__(
+        self, report: Callable[[pytest.TestReport], None], between_items: Callable[[], None]
+    ) -> None:
         self._report = report
         self._between_items = between_items
         self._last: pytest.Item | None = None

@@ -7,7 +7,7 @@ events of one worker arrive in the order in which they were sent.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, TypeAlias, cast
 
 from pytest_phases.table import Table
 
@@ -49,7 +49,7 @@ class TornDown:
     report: dict[str, Any]
 
 
-Message = Union[Collected, RefreshNow, Refreshed, TornDown]
+Message: TypeAlias = Collected | RefreshNow | Refreshed | TornDown
 
 
 def pack(message: Message) -> tuple[str, dict[str, Any]]:
@@ -65,7 +65,7 @@ def unpack(packed: tuple[str, dict[str, Any]]) -> Message:
     name, data = packed
     if data.get("table") is not None:
         data["table"] = Table.from_data(data["table"])
-    return _KINDS[name](**data)
+    return cast(Message, _KINDS[name](**data))
 
 
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Collected, RefreshNow, Refreshed, TornDown)}

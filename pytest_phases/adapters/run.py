@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Union
+from typing import TypeAlias
 
 import pytest
 
@@ -35,8 +35,12 @@ from pytest_phases.scheduler.timeline import Timeline
 from pytest_phases.settings import Settings
 from pytest_phases.table import Table
 
-Order = Union[Send, Refresh]
+Order: TypeAlias = Send | Refresh
 """What only an adapter can carry out."""
+
+
+SHOWN_PATHS = 3
+"""How many of a list of files a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,9 @@ class Run:
     others wait in `take_orders` for the adapter, in the order in which they were decided.
     """
 
-    def __init__(self, config: pytest.Config, settings: Settings, prepare: Callable[[Table], Prepared]) -> None:
+    def __init__(
+        self, config: pytest.Config, settings: Settings, prepare: Callable[[Table], Prepared]
+    ) -> None:
         self.settings = settings
         self.total = 0
         self._config = config
@@ -196,7 +202,11 @@ class Run:
         for decision in decisions:
             self._carry_out(decision)
         for decision in decisions:
-            if isinstance(decision, PhaseChanged) and decision.new is State.OPEN and decision.id in self._checks:
+            if (
+                isinstance(decision, PhaseChanged)
+                and decision.new is State.OPEN
+                and decision.id in self._checks
+            ):
                 self._look_at(decision.id)
 
     def _look_at(self, phase: str) -> None:
@@ -210,13 +220,15 @@ class Run:
     def _report_phase_error(self, phase: str, reason: str) -> None:
         """An error that belongs to no item: reported at the phase, none of whose items may start."""
         nodeid = f"{self.settings.plan_path}::{phase}"
-        report = pytest.CollectReport(nodeid=nodeid, outcome="failed", longrepr=f"phase {phase}: {reason}", result=[])
+        report = pytest.CollectReport(
+            nodeid=nodeid, outcome="failed", longrepr=f"phase {phase}: {reason}", result=[]
+        )
         self._config.hook.pytest_collectreport(report=report)
         self.tell(PhaseFailed(phase, reason, self.now(), for_all=True))
 
     def report_stale(self, stale: Sequence[str]) -> None:
         """One process cannot load anew what it has loaded: no phase behind stages may run in it."""
-        shown = ", ".join(stale[:3]) + (" and more" if len(stale) > 3 else "")
+        shown = ", ".join(stale[:SHOWN_PATHS]) + (" and more" if len(stale) > SHOWN_PATHS else "")
         reason = (
             f"a stage has made {shown} anew, which this process had loaded or looked for in vain; "
             "run with -n1 or more, so that workers can be replaced"

@@ -39,7 +39,9 @@ class Collecting(Protocol):
 class WorkerSide:
     """The plugin of an xdist worker; `gone` is called when the controller is."""
 
-    def __init__(self, config: pytest.Config, channel: Any, collection: Collecting, gone: Callable[[], None]) -> None:
+    def __init__(
+        self, config: pytest.Config, channel: Any, collection: Collecting, gone: Callable[[], None]
+    ) -> None:
         self._config = config
         self._channel = channel
         self._collection = collection

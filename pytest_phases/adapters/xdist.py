@@ -20,7 +20,16 @@ from xdist.report import report_collection_diff
 from xdist.scheduler import Scheduling
 from xdist.workermanage import WorkerController, parse_tx_spec_config
 
-from pytest_phases.adapters.messages import INPUT, Collected, Message, Refreshed, RefreshNow, TornDown, pack, unpack
+from pytest_phases.adapters.messages import (
+    INPUT,
+    Collected,
+    Message,
+    Refreshed,
+    RefreshNow,
+    TornDown,
+    pack,
+    unpack,
+)
 from pytest_phases.adapters.run import Order, Run
 from pytest_phases.scheduler.protocol import Send, Stopped, WorkerGone, WorkerReady, WorkerRefreshed
 from pytest_phases.table import Table
@@ -92,7 +101,7 @@ class XdistScheduler:
         channel = node.gateway.newchannel()
         worker = self._workers[node] = Worker(node, channel, generation)
         channel.setcallback(lambda packed: worker.inbox.append(unpack(packed)))
-        node.workerinput[INPUT] = {"settings": settings.to_data(), "channel": channel}  # type: ignore[assignment]
+        node.workerinput[INPUT] = {"settings": settings.to_data(), "channel": channel}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_xdist_make_scheduler(self) -> XdistScheduler:
@@ -197,7 +206,9 @@ class XdistScheduler:
         first = workers[0]
         if first.collected is None:
             if self._run.settings.plan.file:
-                raise pytest.UsageError(f"worker {first.name} has no pytest-phases; install it where that worker runs")
+                raise pytest.UsageError(
+                    f"worker {first.name} has no pytest-phases; install it where that worker runs"
+                )
             self._hand_over(workers)
             return
         if not all(self._agrees(worker, first) for worker in workers[1:]):
@@ -211,8 +222,7 @@ class XdistScheduler:
         self._carry_out()
 
     def _agrees(self, worker: Worker, first: Worker) -> bool:
-        assert first.ids is not None and worker.ids is not None
-        difference = report_collection_diff(first.ids, worker.ids, first.name, worker.name)
+        difference = report_collection_diff(first.ids or (), worker.ids or (), first.name, worker.name)
         if difference:
             self._report_collection(worker, difference)
         return not difference
@@ -245,12 +255,13 @@ class XdistScheduler:
         """Neither plan nor marker: the scheduler that xdist would have made takes over for good."""
         self._withdraw()
         maker = self._config.hook.pytest_xdist_make_scheduler
-        scheduler: Scheduling = maker(config=self._config, log=Producer("dsession", enabled=self._config.option.debug))
+        scheduler: Scheduling = maker(
+            config=self._config, log=Producer("dsession", enabled=self._config.option.debug)
+        )
         for node in self._workers:
             scheduler.add_node(node)
         for worker in workers:
-            assert worker.ids is not None
-            scheduler.add_node_collection(worker.node, worker.ids)
+            scheduler.add_node_collection(worker.node, worker.ids or ())
         self._dsession.sched = scheduler
 
     # Talking with workers ---------------------------------------------------------------------------
@@ -319,7 +330,9 @@ class XdistScheduler:
             if worker.sent:
                 worker.node.send_steal([worker.parking])
             worker.sent.update(dict.fromkeys(order.items))
-            worker.node.send_runtest_some([*(worker.indices[number] for number in order.items), worker.parking])
+            worker.node.send_runtest_some(
+                [*(worker.indices[number] for number in order.items), worker.parking]
+            )
         else:
             worker.channel.send(pack(RefreshNow(order.generation, self._run.ended)))
             worker.node.send_runtest_some([worker.parking + 1, worker.parking])

@@ -48,6 +48,6 @@ def _why_unreadable(text: str | None) -> str | None:
         return None
     try:
         Expression.compile(text)
-    except Exception as error:  # noqa: BLE001 - ParseError has moved; later versions raise SyntaxError
+    except Exception as error:
         return str(error)
     return None

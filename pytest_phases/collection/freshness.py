@@ -105,7 +105,9 @@ class Missed:
     def __init__(self) -> None:
         self.names: list[str] = []
 
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """Remember that nobody found this module."""
         self.names.append(name)
         return None

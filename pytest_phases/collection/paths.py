@@ -17,7 +17,12 @@ def collect_missing(session: pytest.Session, plan: Plan, collected: Iterable[str
     `collected` holds the paths (relative to the rootdir) of everything that was.
     """
     files = set(collected)
-    known = {node.path: node for item in session.items for node in item.listchain() if _is_folder(node)}
+    known: dict[Path, pytest.Collector] = {
+        node.path: node
+        for item in session.items
+        for node in item.listchain()
+        if isinstance(node, pytest.Directory)
+    }
     for path in _paths(plan, session.config.rootpath):
         relative = path.relative_to(session.config.rootpath).as_posix()
         if relative in files or any(_lies_below(file, relative) for file in files):
@@ -74,10 +79,6 @@ def _children_at(parent: pytest.Collector, path: Path) -> list[pytest.Collector]
         return found
     # Named by the plan, a file counts as an argument: its name need not fit `python_files`.
     return [parent.session.gethookproxy(path).pytest_pycollect_makemodule(module_path=path, parent=parent)]
-
-
-def _is_folder(node: object) -> bool:
-    return isinstance(node, pytest.Directory)
 
 
 def _lies_below(file: str, folder: str) -> bool:

@@ -92,6 +92,7 @@ def _phase_marks(item: pytest.Item) -> Iterator[tuple[pytest.Item | pytest.Colle
     found = False
     for node, mark in item.iter_markers_with_node(MARKER):
         found = True
+        assert isinstance(node, pytest.Item | pytest.Collector)
         yield node, mark
     if not found and isinstance(item, pytest.DoctestItem) and item.parent is not None:
         # pytest gives doctests no marks of their module, so `pytestmark` is looked up here.

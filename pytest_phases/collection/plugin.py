@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import time
 from collections.abc import Collection, Generator, Iterable, Sequence
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from pytest_phases.collection.late import LateModules
 from pytest_phases.collection.paths import collect_missing
 from pytest_phases.collection.placement import Placement, Placer, has_phase_mark
 from pytest_phases.collection.selection import is_restricted, needed_units, selected
-from pytest_phases.graph import Graph, build
-from pytest_phases.model import UNPHASED, Plan
+from pytest_phases.graph import build
+from pytest_phases.model import Plan
 from pytest_phases.settings import Settings
 from pytest_phases.stages.items import PlanFile, StageItem
 from pytest_phases.table import Table
@@ -116,11 +115,16 @@ class PhaseCollection:
         else:
             units = {unit.id for unit in plan.units()}
         named = {stage.nodeid for stage in asked_for}
-        before = needed_units(plan, {stage.phase for stage in asked_for}) - {stage.phase for stage in asked_for}
+        before = needed_units(plan, {stage.phase for stage in asked_for}) - {
+            stage.phase for stage in asked_for
+        }
         return [
             stage
             for stage in self._collect_plan(session)
-            if stage.phase in units or stage.phase in before or stage.nodeid in named or _is_needed(stage, asked_for)
+            if stage.phase in units
+            or stage.phase in before
+            or stage.nodeid in named
+            or _is_needed(stage, asked_for)
         ]
 
     def _collect_plan(self, session: pytest.Session) -> Iterable[StageItem]:
@@ -140,7 +144,9 @@ class PhaseCollection:
         return Table(
             nodeids=tuple(item.nodeid for item in items),
             phases=tuple(placement.phases[item] for item in items),
-            stages=tuple((index, item.stage.id) for index, item in enumerate(items) if isinstance(item, StageItem)),
+            stages=tuple(
+                (index, item.stage.id) for index, item in enumerate(items) if isinstance(item, StageItem)
+            ),
             modules=modules,
             marks=tuple(mark.to_data() for mark in placement.marks),
             problems=placement.problems,

@@ -19,6 +19,7 @@ _COLORS = {
     State.INTERRUPTED: "yellow",
 }
 _COLUMNS = ("phase", "state", "passed", "failed", "skipped", "blocked", "stages", "time", "")
+_NAMES = ("phase", "state")
 _NOT_IN_EFFECT = (
     ("coverage", "coverage thresholds are not judged"),
     ("locks", "locks and boundaries are not kept"),
@@ -92,6 +93,7 @@ class TerminalObserver:
 
     def _line(self, text: str, color: str | None = None) -> None:
         if self._reporter.verbosity >= 0:
+            self._reporter.ensure_newline()
             # Under xdist pytest does not know that its dots have left the line unfinished.
             if self._writer.width_of_current_line:
                 self._writer.line()
@@ -122,8 +124,8 @@ def table(phases: Sequence[PhaseResult]) -> Iterator[tuple[str, State | None]]:
     for cells, state in rows:
         # Names stand left, figures right, the reason runs free at the end.
         aligned = [
-            cell.ljust(width) if index < 2 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(cells[:-1], widths[:-1], strict=True))
+            cell.ljust(width) if column in _NAMES else cell.rjust(width)
+            for column, cell, width in zip(_COLUMNS[:-1], cells[:-1], widths[:-1], strict=True)
         ]
         yield "  ".join([*aligned, cells[-1]]).rstrip(), state
 
@@ -162,7 +164,8 @@ def sequential_warnings(result: RunResult) -> Iterator[str]:
     titles = {phase.id: phase.title for phase in result.phases}
     for wave in result.waves:
         for first, second in wave.sequential:
-            yield f"warning: {titles[first]} and {titles[second]} were planned in parallel and ran one after another"
+            both = f"{titles[first]} and {titles[second]}"
+            yield f"warning: {both} were planned in parallel and ran one after another"
 
 
 def _said(event: PhaseChanged) -> str:
@@ -190,5 +193,3 @@ def _figure(count: int) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-

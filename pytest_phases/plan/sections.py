@@ -120,7 +120,8 @@ class _Cutter:
             else:
                 continue
             self.report.problem("key-in-heading", key.line, f"`{key.word}` is read as a key, but {advice}")
-            self.sections[-1].blocks.extend(texts)
+            # A key without its value has lost it to the heading, and one message is enough.
+            self.sections[-1].blocks.extend(line for line in texts if key.value or line.line != key.line)
             return True
         return False
 

@@ -81,7 +81,7 @@ class NodeState:
         (self.stages if kind is ItemKind.STAGE else self.tests)[outcome] += 1
 
     def mean(self) -> float | None:
-        """The mean duration of the items that finished, in seconds; None before the first."""
+        """The mean duration of the items whose duration is known, in seconds; None before the first."""
         return self.busy / self.finished if self.finished else None
 
 

@@ -95,7 +95,8 @@ class Core:
 
     def behind_stages(self) -> list[str]:
         """The nodes that are not closed and have a stage before them."""
-        return [name for name, state in self._life.nodes.items() if state.behind_stages and not state.state.closed]
+        nodes = self._life.nodes.items()
+        return [name for name, state in nodes if state.behind_stages and not state.state.closed]
 
     def may_change(self, phase: str) -> bool:
         """Whether a stage runs before this node, so that what is collected for it may change."""

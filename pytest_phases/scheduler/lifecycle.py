@@ -79,12 +79,13 @@ class Lifecycle:
             if entry.progress in (Progress.HELD, Progress.READY):
                 self._drop(entry)
 
-    def finish(self, number: int, outcome: Outcome, duration: float = 0.0) -> None:
+    def finish(self, number: int, outcome: Outcome, duration: float | None = None) -> None:
         """An item has its outcome: count it, release or block what needs it, end its node."""
         entry = self.entries[number]
         state = self._node_of(entry)
-        state.busy += duration
-        state.finished += 1
+        if duration is not None:
+            state.busy += duration
+            state.finished += 1
         entry.progress = Progress.DONE
         state.unfinished -= 1
         state.count(entry.item.kind, outcome)

@@ -126,7 +126,8 @@ def test_who_alone_states_no_dependencies_is_named() -> None:
         (1, "phase 1 states no dependencies and starts at once"),
         (
             5,
-            "phase 3 states no dependencies and starts as soon as the sync point above it (plan.md:4) is passed",
+            "phase 3 states no dependencies and starts as soon as "
+            "the sync point above it (plan.md:4) is passed",
         ),
     ]
 
@@ -374,7 +375,7 @@ def test_tests_is_a_key_or_a_label_by_what_follows(lines: list[str], tests: list
 def test_keys_know_their_lines() -> None:
     """A message about a value points to its key, and comparisons do not see the difference."""
     phase = only_phase("coverage: 80", "modifies: [src]")
-    assert dict((key, place.line) for key, place in phase.key_places) == {"coverage": 2, "modifies": 3}
+    assert {key: place.line for key, place in phase.key_places} == {"coverage": 2, "modifies": 3}
     assert phase == Phase("1", "Setup", phase.place, coverage=80.0, modifies=("src",))
 
 

@@ -45,9 +45,10 @@ KINDS = {"": ItemKind.TEST, ":": ItemKind.STAGE, "?": ItemKind.MODULE}
 
 
 class Talk:
-    """A core that has been told a plan, its items, its workers and that the run has started.
+    """A core that has been told a plan, its items and its workers.
 
-    `opening` holds what it decided then; `clock` is the time of the next event, in seconds.
+    `opening` holds what it decided when it was told to start; `clock` is the time of the next
+    event, in seconds; `sent_to` names the worker that each item was sent to last.
     """
 
     def __init__(self, plan: str, items: str, workers: str, schedule: str) -> None:
@@ -59,7 +60,12 @@ class Talk:
         self.before = self.finds(items)
         for worker in workers.split():
             self.before += self.joins(worker)
+        self.opening: list[str] = []
+
+    def starts(self) -> list[str]:
+        """Everything that is known before a run has been told."""
         self.opening = self.tell(Started(self.clock))
+        return self.opening
 
     def tell(self, event: Event) -> list[str]:
         """Tell any event; every other method is a short form of this one."""
@@ -143,7 +149,14 @@ def read_plan(text: str) -> Plan:
         else:
             phases[name] = phase
     whole = (
-        Phase(phase.id, "", PLACE, deps=phase.deps, serial=phase.serial, streams=tuple(streams.get(phase.id, ())))
+        Phase(
+            phase.id,
+            "",
+            PLACE,
+            deps=phase.deps,
+            serial=phase.serial,
+            streams=tuple(streams.get(phase.id, ())),
+        )
         for phase in phases.values()
     )
     return Plan("plan.md", "", tuple(whole), tuple(syncs))
@@ -167,8 +180,13 @@ def _listed(numbers: Iterable[int]) -> str:
 def talk() -> Callable[..., Talk]:
     """Begin a conversation: `talk("1 2<1", "1*3 2")`, in waves and with one worker w1 unless told."""
 
-    def begin(plan: str, items: str = "", workers: str = "w1", schedule: str = "waves") -> Talk:
-        return Talk(plan, items, workers, schedule)
+    def begin(
+        plan: str, items: str = "", workers: str = "w1", schedule: str = "waves", *, start: bool = True
+    ) -> Talk:
+        conversation = Talk(plan, items, workers, schedule)
+        if start:
+            conversation.starts()
+        return conversation
 
     return begin
 

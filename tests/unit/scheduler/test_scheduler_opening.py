@@ -28,9 +28,10 @@ def test_in_flow_a_phase_waits_for_nothing_but_what_it_needs(talk) -> None:
 
 def test_nothing_happens_before_the_start(talk) -> None:
     """Items and workers are taken in silently; the start is what opens phases."""
-    run = talk("1", "1")
+    run = talk("1", "1", start=False)
     assert run.before == []
-    assert run.opening == ["1 open", "w1: 0"]
+    assert not run.core.finished
+    assert run.starts() == ["1 open", "w1: 0"]
 
 
 @BOTH

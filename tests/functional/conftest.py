@@ -1,0 +1,144 @@
+"""What functional tests share: a plan, a run of pytest with real workers, and the tests' own clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+Run = Callable[..., pytest.RunResult]
+
+# What a test of a project under test writes with; it lies outside the project, so nothing collects it.
+JOURNAL_MODULE = '''
+import json, os, time
+
+FILE = {file!r}
+
+def note(name, **more):
+    """Append one record with the time, the process and the worker; short appends do not mix."""
+    record = dict(name=name, at=time.monotonic_ns(), pid=os.getpid(),
+                  worker=os.environ.get("PYTEST_XDIST_WORKER", "master"), **more)
+    handle = os.open(FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(handle, (json.dumps(record) + "\\n").encode())
+    os.close(handle)
+
+def wait_for(name, seconds=30):
+    """Wait until a record of this name is in the journal, whoever wrote it."""
+    end = time.monotonic() + seconds
+    while name not in names():
+        assert time.monotonic() < end, f"{{name}} was never noted"
+        time.sleep(0.01)
+
+def names():
+    """The names noted so far, in order."""
+    if not os.path.exists(FILE):
+        return []
+    with open(FILE) as lines:
+        return [json.loads(line)["name"] for line in lines]
+'''
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What the tests under test noted with `from journal import note`, in the order they did."""
+
+    file: Path
+
+    @property
+    def records(self) -> list[dict]:
+        """All records: `name`, `at` (nanoseconds), `pid`, `worker` and what else was noted."""
+        return [json.loads(line) for line in self.file.read_text().splitlines()] if self.file.exists() else []
+
+    @property
+    def names(self) -> list[str]:
+        """The names alone, in the order they were noted."""
+        return [record["name"] for record in self.records]
+
+    def __getitem__(self, name: str) -> dict:
+        """The one record of that name."""
+        (record,) = [record for record in self.records if record["name"] == name]
+        return record
+
+    def clear(self) -> None:
+        """Forget everything, for a second run."""
+        self.file.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What a run's junitxml says: one entry a test case, `(outcome, message)`."""
+
+    cases: list[tuple[str, str, str]]
+
+    def __getitem__(self, name: str) -> str:
+        """The outcome of the test of that name: passed, failed, error or skipped."""
+        (outcome,) = [outcome for case, outcome, _ in self.cases if case == name]
+        return outcome
+
+    def message(self, name: str) -> str:
+        """What the test case's failure, error or skip says."""
+        (message,) = [message for case, _, message in self.cases if case == name]
+        return message
+
+    def as_dict(self) -> dict[str, str]:
+        """Name to outcome; a name that is there twice is an error."""
+        assert len({name for name, _, _ in self.cases}) == len(self.cases), self.cases
+        return {name: outcome for name, outcome, _ in self.cases}
+
+
+@pytest.fixture
+def plan(pytester: pytest.Pytester) -> Callable[[str], Path]:
+    """A function that writes `plan.md` into the project under test."""
+
+    def write(text: str, name: str = "plan.md") -> Path:
+        file = pytester.path / name
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    return write
+
+
+@pytest.fixture
+def journal(
+    pytester: pytest.Pytester, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Journal:
+    """The journal of the project under test; its tests write with `from journal import note`."""
+    folder = tmp_path_factory.mktemp("journal")
+    file = folder / "journal.jsonl"
+    (folder / "journal.py").write_text(JOURNAL_MODULE.format(file=str(file)), encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    return Journal(file)
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Run:
+    """A function that runs pytest in a process of its own and returns the result; 60 seconds at most.
+
+    Every run writes `junit.xml`, which `outcomes` reads.
+    """
+
+    def start(*args: str, timeout: float = 60) -> pytest.RunResult:
+        (pytester.path / "junit.xml").unlink(missing_ok=True)
+        return pytester.runpytest_subprocess("--junitxml=junit.xml", *args, timeout=timeout)
+
+    return start
+
+
+@pytest.fixture
+def outcomes(pytester: pytest.Pytester) -> Callable[[], Outcomes]:
+    """A function that reads what the last run's junitxml says about each test."""
+
+    def read() -> Outcomes:
+        cases = []
+        for case in ElementTree.parse(pytester.path / "junit.xml").iter("testcase"):
+            verdicts = [part for part in case if part.tag in ("failure", "error", "skipped")]
+            outcome = verdicts[0].tag.replace("failure", "failed") if verdicts else "passed"
+            message = verdicts[0].get("message", "") if verdicts else ""
+            cases.append((case.get("name", ""), outcome, message))
+        return Outcomes(cases)
+
+    return read
