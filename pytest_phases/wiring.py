@@ -121,11 +121,13 @@ class Finish:
         self._run = run
         self._workers = workers
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self) -> Generator[None]:
-        """After the last teardown (pytest's own hook is inside) and before the terminal's summary."""
-        self._run.finish(self._workers)
-        return (yield)
+        """Innermost of the wrappers: after every teardown, and before the terminal's summary."""
+        try:
+            return (yield)
+        finally:
+            self._run.finish(self._workers)
 
 
 class CollectionErrors:

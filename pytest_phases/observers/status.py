@@ -55,7 +55,8 @@ class _Task:
         }
 
 
-@dataclass(slots=True)
+# A plugin must be hashable, which comparing by value would prevent.
+@dataclass(slots=True, eq=False)
 class StatusFile:
     """Writes the file when the run starts, when a phase changes and when the run ends.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
 from pytest_phases.events import PhaseChanged, PhaseResult, RunResult, State, WaveClosed, WaveResult
 from pytest_phases.model import UNPHASED, Plan
@@ -39,7 +40,7 @@ class TerminalObserver:
         self._waves = waves
         self._result: RunResult | None = None
         reporter = config.pluginmanager.getplugin("terminalreporter")
-        assert isinstance(reporter, pytest.TerminalReporter)
+        assert isinstance(reporter, TerminalReporter)
         self._reporter = reporter
         self._writer = config.get_terminal_writer()
 

@@ -28,7 +28,7 @@ def check(plan: Plan) -> tuple[Problem, ...]:
     """Everything that is wrong with a plan whatever lies on the disk."""
     sound = _without_repetition(plan)
     unknown = tuple(_unknown_dependencies(sound))
-    cycles = tuple(_cycles(sound))
+    cycles = tuple(_cycles(_with_siblings_alone(sound)))
     # Who runs beside whom can be said only of a plan that has an order.
     overlaps = () if unknown or cycles else tuple(_overlaps(sound, build(sound)))
     return (
@@ -122,6 +122,22 @@ def _not_siblings(stream: Phase, phase: Phase, ids: Collection[str]) -> Iterator
         yield _problem("unknown-dependency", place_of(stream, "dependencies"), message)
 
 
+def _with_siblings_alone(plan: Plan) -> Plan:
+    """The plan without what its streams wrongly depend on, which is told already."""
+
+    def cleared(phase: Phase) -> Phase:
+        ids = {stream.id for stream in phase.streams}
+        return replace(
+            phase,
+            streams=tuple(
+                replace(stream, deps=tuple(dep for dep in stream.deps if dep in ids))
+                for stream in phase.streams
+            ),
+        )
+
+    return replace(plan, phases=tuple(map(cleared, plan.phases)))
+
+
 def _cycles(plan: Plan) -> Iterator[Problem]:
     """Cycles that have no node in common, each told once as the path along which nodes wait."""
     edges: Mapping[str, tuple[str, ...]] = waiting_edges(plan)
@@ -160,10 +176,9 @@ def _overlaps(plan: Plan, graph: Graph) -> Iterator[Problem]:
             continue
         for mine, theirs in product(one.modifies, other.modifies):
             if paths.overlap(mine, theirs):
-                line = place_of(one, "modifies").line
                 message = (
                     f"{_named(other)} modifies `{theirs}` and may run beside {_named(one)}, which modifies "
-                    f"`{mine}` (line {line}); let one depend on the other, or divide the path"
+                    f"`{mine}` ({place_of(one, 'modifies')}); let one depend on the other, or divide the path"
                 )
                 yield _problem("overlapping-modifies", place_of(other, "modifies"), message)
 

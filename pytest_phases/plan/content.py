@@ -103,7 +103,7 @@ class _Reader:
         key = lines.key_line(block) if isinstance(block, Line) else None
         if key is None or canonical(key.word) not in KEYS[unit.owner]:
             return
-        if key.value and is_surely_meant(canonical(key.word), key.value):
+        if is_surely_meant(canonical(key.word), key.value):
             self.report.problem(
                 "late-key",
                 key.line,

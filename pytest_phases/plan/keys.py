@@ -73,11 +73,13 @@ def is_surely_meant(key: str, text: str) -> bool:
 
     `coverage: 85` is, `coverage: what we measure` and `tests: unit` are not.
     """
-    return text.startswith("[") or (key in (*_PARSED, "dependencies") and may_be_meant(key, text))
+    return text.startswith("[") or (key in (*_PARSED, "dependencies", "cwd") and may_be_meant(key, text))
 
 
 def may_be_meant(key: str, text: str) -> bool:
     """Whether text after `key:` reads like a value: a number for a threshold, words without blanks."""
+    if not text:
+        return False
     try:
         entries = values.split_entries(text)
         if key in _PARSED:

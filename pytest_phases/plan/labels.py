@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pytest_phases.plan import lines, values
 from pytest_phases.plan.blocks import Block, Bullets, Fence, Line, Other
 from pytest_phases.plan.draft import Entry, Given, Report, StageDraft
-from pytest_phases.plan.keys import KEYS, Owner, canonical, misspelled, owners_of
+from pytest_phases.plan.keys import KEYS, Owner, canonical, is_surely_meant, misspelled, owners_of
 from pytest_phases.plan.lines import KeyLine
 
 # `tests: unit/` directly below a heading is the key, also above a fence; `Tests: unit` is a label there.
@@ -61,8 +61,11 @@ class Keys:
             return False
         trial = Report(self.report.file)
         found = stage_at(self.blocks, at, trial) is not None
+        if is_key and key.value:
+            # `tests: unit` is a label if what follows makes it one without a doubt.
+            return found and not trial.problems
         # A label with keys and no fence is a mistake, which is told when the stages are read.
-        return found or (bool(trial.problems) and not is_key)
+        return found or bool(trial.problems)
 
     def _known(self, name: str, key: KeyLine, at: int) -> int:
         entries, after = self._entries(key, at)
@@ -137,7 +140,8 @@ class Keys:
         if owners:
             places = " or ".join(_AT[owner] for owner in owners)
             advice = f"it belongs to {places}{_INSTEAD.get((canonical(key.word), self.owner), '')}"
-            return ("misplaced-key", advice) if key.value.startswith("[") else None
+            meant = is_surely_meant(canonical(key.word), key.value)
+            return ("misplaced-key", advice) if meant else None
         if key.word.lower() in lines.LABELS and not _SELECTOR.search(key.value):
             return None
         near = misspelled(key.word, self.owner)

@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 from pytest_phases.errors import PlanError, Problem
 from pytest_phases.model import Place, Plan
-from pytest_phases.plan import prerequisites
 from pytest_phases.plan.checks import check, check_files
 from pytest_phases.plan.markdown import read_markdown
 from pytest_phases.plan.toml import read_toml
@@ -38,7 +37,7 @@ def read_plan(path: Path, shown_as: str, root: Path | None = None, more: Iterabl
         raise _refusal("unknown-suffix", shown_as, f"a plan ends in {known}; rename the file")
     plan, mistakes = reader(_text(path, shown_as), shown_as)
     senseless = check(plan)
-    problems = [*mistakes, *senseless, *prerequisites.validate(plan)]
+    problems = [*mistakes, *senseless]
     problems += [problem for further in more for problem in further(plan)]
     # Who may still make a missing file depends on the order, which a senseless plan lacks.
     if root is not None and not senseless:

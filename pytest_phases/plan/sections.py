@@ -77,7 +77,7 @@ class _Cutter:
         return True
 
     def _begin_stream(self, title: Title, heading: Heading) -> bool:
-        if not self._open:
+        if not self._open or heading.level < self._open[0][0]:
             self.report.note(heading.line, f"`{heading.text}` stands in no phase and is prose")
             return False
         level, phase = self._open[0]
@@ -86,7 +86,7 @@ class _Cutter:
                 "misplaced-stream", heading.line, f"{phase} has no streams; write the stream under a phase"
             )
             return False
-        if heading.level <= level:
+        if heading.level == level:
             self.report.problem(
                 "misplaced-stream",
                 heading.line,
@@ -147,7 +147,8 @@ class _Cutter:
         if title is None:
             return None
         key = lines.key_line(after) if isinstance(after, Line) else None
-        has_keys = key is not None and canonical(key.word) in KEYS[Owner.PHASE]
+        name = canonical(key.word) if key is not None else ""
+        has_keys = key is not None and name in KEYS[Owner.PHASE] and is_surely_meant(name, key.value)
         without_colon = ":" not in heading.text
         if not has_keys and not (without_colon and title.id in self.named):
             if without_colon:

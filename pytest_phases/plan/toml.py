@@ -57,7 +57,7 @@ def read_toml(text: str, file: str) -> tuple[Plan, tuple[Problem, ...]]:
     except (ValueError, RecursionError) as error:
         # Besides syntax errors: integers and nesting beyond what Python takes.
         found = _AT_LINE.search(str(error))
-        line = int(found[1]) if found else max(1, text.count("\n"))
+        line = int(found[1]) if found else text.rstrip("\n").count("\n") + 1
         report.problem("bad-toml", line, f"this is no TOML: {error}")
         return Plan(file), tuple(report.problems)
     plan = assemble(_Reader(text, report).plan(document), report)
@@ -103,7 +103,7 @@ class _Reader:
         own = table.get("id")
         text = str(own) if isinstance(own, int) and abs(own) < _LARGEST and own is not True else own
         if not isinstance(text, str) or PHASE_ID.fullmatch(text) is None:
-            shown = "no id" if own is None else f"`{own}` as its id"
+            shown = "no id" if own is None else f"{_shown(own)} as its id"
             self._problem(
                 "bad-id", (*at, "id"), f'this {owner.value} has {shown}; write a number or a word: id = "1"'
             )
@@ -185,7 +185,7 @@ class _Reader:
                 advice = (
                     "write ids as strings" if isinstance(entry, float) else "write a string, a number or true"
                 )
-                self._problem("bad-value", at, f"{key}: {entry!r:.60} is not understood; {advice}")
+                self._problem("bad-value", at, f"{key}: {_shown(entry)} is not understood; {advice}")
                 continue
             found += self._checked(key, text, at)
         return tuple(found)
@@ -201,7 +201,7 @@ class _Reader:
         value = table.get(key, "")
         if isinstance(value, str):
             return value
-        self._problem("bad-value", (*at, key), f'{key}: {value!r:.60} is no string; write {key} = "text"')
+        self._problem("bad-value", (*at, key), f'{key}: {_shown(value)} is no string; write {key} = "text"')
         return ""
 
     def _tasks(self, table: Table, at: Address) -> Iterator[Task]:
@@ -214,6 +214,11 @@ class _Reader:
 
     def _problem(self, slug: str, at: Address, message: str) -> None:
         self.report.problem(slug, self.lines.find(*at), message)
+
+
+def _shown(value: object) -> str:
+    """A value for a message; Python refuses to write out integers of thousands of digits."""
+    return "that number" if isinstance(value, int) and abs(value) >= _LARGEST else f"{value!r:.60}"
 
 
 def _as_text(value: object) -> str | None:

@@ -43,6 +43,8 @@ def read_lines(text: str) -> Lines:
             names = [name.strip().strip("\"'") for name in header["name"].split(".")]
             table = _resolve(names, header["open"] == "[[", counts)
             lines.known[table] = number
+            if isinstance(table[-1], int):
+                lines.known.setdefault(table[:-1], number)
         elif key is not None:
             lines.known.setdefault((*table, *key["name"].strip("\"'").split(".")), number)
     return lines

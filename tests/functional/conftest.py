@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,17 @@ def names():
     with open(FILE) as lines:
         return [json.loads(line)["name"] for line in lines]
 '''
+
+
+# A plugin of the project under test: keeps what the run's own hook says of each phase at the end.
+RECORDER_MODULE = """
+import dataclasses, json, pytest
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_phases_run_finished(result):
+    with open({file!r}, "w") as file:
+        json.dump({{phase.id: dataclasses.asdict(phase) for phase in result.phases}}, file)
+"""
 
 
 @dataclass(frozen=True)
@@ -103,29 +115,51 @@ def plan(pytester: pytest.Pytester) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def journal(
-    pytester: pytest.Pytester, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Journal:
+def beside(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder outside the project under test, from which it can import helpers.
+
+    What the run around this one left in the environment is kept from the project under test.
+    """
+    for name in os.environ:
+        if name.startswith(("PYTEST_XDIST_", "PHASES_", "COV_")) or name == "PYTEST_ADDOPTS":
+            monkeypatch.delenv(name)
+    folder = tmp_path_factory.mktemp("beside")
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    return folder
+
+
+@pytest.fixture
+def journal(beside: Path) -> Journal:
     """The journal of the project under test; its tests write with `from journal import note`."""
-    folder = tmp_path_factory.mktemp("journal")
-    file = folder / "journal.jsonl"
-    (folder / "journal.py").write_text(JOURNAL_MODULE.format(file=str(file)), encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    file = beside / "journal.jsonl"
+    (beside / "journal.py").write_text(JOURNAL_MODULE.format(file=str(file)), encoding="utf-8")
     return Journal(file)
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester) -> Run:
+def run(pytester: pytest.Pytester, beside: Path) -> Run:
     """A function that runs pytest in a process of its own and returns the result; 60 seconds at most.
 
-    Every run writes `junit.xml`, which `outcomes` reads.
+    Every run writes what `outcomes` and `phases` read. The order of tests is not shuffled unless asked for.
     """
+    file = beside / "phases.json"
+    (beside / "run_recorder.py").write_text(RECORDER_MODULE.format(file=str(file)), encoding="utf-8")
 
     def start(*args: str, timeout: float = 60) -> pytest.RunResult:
+        file.unlink(missing_ok=True)
         (pytester.path / "junit.xml").unlink(missing_ok=True)
-        return pytester.runpytest_subprocess("--junitxml=junit.xml", *args, timeout=timeout)
+        order = () if any("randomly" in arg for arg in args) else ("-p", "no:randomly")
+        return pytester.runpytest_subprocess(
+            *order, "-p", "run_recorder", "--junitxml=junit.xml", *args, timeout=timeout
+        )
 
     return start
+
+
+@pytest.fixture
+def phases(beside: Path) -> Callable[[], dict[str, dict]]:
+    """A function that reads how each phase of the last run ended: the fields of `PhaseResult` by id."""
+    return lambda: json.loads((beside / "phases.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture

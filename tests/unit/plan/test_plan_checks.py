@@ -139,7 +139,7 @@ def test_an_overlap_names_both_lines() -> None:
     """Either of the two may be the one to change."""
     (message,) = told("## Phase 1: A", "deps: []", "modifies: [src]", "## Phase 2: B", "modifies: [src/a]")
     assert message.startswith("plan.md:5: phase 2 modifies `src/a`")
-    assert "phase 1, which modifies `src` (line 3)" in message
+    assert "phase 1, which modifies `src` (plan.md:3)" in message
 
 
 @pytest.mark.parametrize(

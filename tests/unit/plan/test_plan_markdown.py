@@ -364,6 +364,8 @@ def test_a_pytest_call_to_deploy_stays_a_script() -> None:
         (["tests: [a.py]", "", "```bash", "prose", "```"], ["a.py"]),
         (["tests: tests/unit", "```bash", "prose", "```"], ["tests/unit"]),
         (["tests: unit", "coverage: 80"], ["unit"]),
+        (["tests: unit", "timeout: 10m"], ["unit"]),
+        (["tests: unit", "coverage: 80", "", "```bash", "prose", "```"], ["unit"]),
         (["Tests: unit", "```bash", "pytest a.py", "```"], ["a.py"]),
     ],
 )

@@ -46,6 +46,9 @@ def below_heading(*lines: str) -> list[tuple[str, int | None]]:
         (["modifes:", "- src"], "misspelled-key", 2),
         (["needs: [1]"], "misplaced-key", 2),
         (["approvals: [me]"], "misplaced-key", 2),
+        (["cwd: pkg"], "misplaced-key", 2),
+        (["Build: x", "coverage: 85", *FENCE], "misplaced-key", 3),
+        (["### Sync: s", "timeout: 10m"], "misplaced-key", 3),
         (["Prose.", "", "coverage: 85"], "late-key", 4),
         (["Prose.", "dependencies: Phase 1"], "late-key", 3),
         (["tests:", "- a.py", "  or b.py"], "continued-entry", 4),
@@ -110,6 +113,8 @@ def test_a_mistake_has_a_slug_and_a_line(lines: list[str], slug: str, line: int)
         ["```python", "tests: list[str] = []", "```"],
         ["https://example.org"],
         ["#### Phase overview"],
+        ["## Phase 1 in numbers", "Tests: all of them"],
+        ["## Stream A: what came of it"],
         ["Prose", "---"],
     ],
 )

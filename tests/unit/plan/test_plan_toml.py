@@ -154,7 +154,7 @@ pytest x.py
     one, two = plan.phases
     assert (one.id, one.timeout, one.coverage, one.serial, one.states_deps) == ("1", 90, 10, True, True)
     assert [str(selector) for selector in (*one.tests, *two.tests)] == ["tests/a.py", "x.py"]
-    assert two.tests[0].place.line == 27
+    assert two.tests[0].place.line == 26
     assert [sync.above for sync in plan.syncs] == [("1",)]
     assert plan.gate is not None
     assert [stage.id for stage in plan.gate.stages] == ["deploy"]
@@ -229,12 +229,15 @@ def test_lines_are_found_behind_strings_and_arrays() -> None:
     assert read_lines(text).known == {
         ("a",): 1,
         ("b",): 4,
+        ("phase",): 7,
         ("phase", 0): 7,
         ("phase", 0, "run"): 8,
         ("phase", 0, "quoted"): 10,
         ("phase", 0, "d", "e"): 11,
+        ("phase", 0, "stage"): 12,
         ("phase", 0, "stage", 0): 12,
         ("phase", 1): 13,
+        ("phase", 1, "stage"): 14,
         ("phase", 1, "stage", 0): 14,
         ("phase", 1, "stage", 0, "x"): 15,
     }
