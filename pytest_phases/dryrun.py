@@ -17,22 +17,25 @@ class DryRun:
     def __init__(self, table: Callable[[], Table | None], foresee: Callable[[Table], Iterator[str]]) -> None:
         self._table = table
         self._foresee = foresee
-        self._lines: list[str] = []
+        self._lines: list[str] | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> bool:
         """Run nothing; a mistake that only collection could find is told now."""
         table = self._table()
-        if table is not None:
+        if table is None:
+            self._lines = ["there is neither a plan nor a phase marker"]
+        else:
             self._lines = list(self._foresee(table))
         return True
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print it where the summary of a run stands."""
-        terminalreporter.section("dry run, nothing was run")
-        for line in self._lines or ["there is neither a plan nor a phase marker"]:
-            terminalreporter.write_line(line)
+        """Print it where the summary of a run stands, unless the run ended before there was any."""
+        if self._lines is not None:
+            terminalreporter.section("dry run, nothing was run")
+            for line in self._lines:
+                terminalreporter.write_line(line)
 
 
 def foresee(plan: Plan, waves: Sequence[Sequence[str]], table: Table) -> Iterator[str]:

@@ -109,8 +109,8 @@ def waiting_edges(plan: Plan) -> dict[str, tuple[str, ...]]:
 def _nodes(plan: Plan) -> Iterable[Node]:
     above = [_above(plan, sync) for sync in plan.syncs]
     for number, sync in enumerate(plan.syncs):
-        before = above[number - 1] if number else frozenset()
-        after = tuple(phase.id for phase in plan.phases if phase.id in above[number] - before)
+        new = above[number] - (above[number - 1] if number else frozenset())
+        after = tuple(phase.id for phase in plan.phases if phase.id in new)
         # It needs the sync point above it: when that one is red, nothing below it may run.
         needs = (_sync_id(number - 1),) if number else ()
         yield Node(_sync_id(number), Kind.SYNC, sync.name, needs=needs, after=after)

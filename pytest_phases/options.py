@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.config import ConftestImportFailure
 
 RUN_ID, PLAN = "PHASES_RUN_ID", "PHASES_PLAN"
 """What a stage finds in its environment: the run it belongs to and the plan of that run."""
 
 SCHEDULES = ("waves", "flow")
+
+NO_BUILT_CODE = (
+    "a conftest is loaded before any stage runs, so it cannot import what a stage builds; "
+    "import that inside the fixtures that need it, or in test modules"
+)
 
 
 class _PlanAction(argparse.Action):
@@ -81,6 +88,13 @@ def use_workers_for_ini_plan(early_config: pytest.Config, args: list[str]) -> No
     ):
         known.numprocesses, known.phases_auto = "auto", True
         args[:0] = ["-n", "auto"]
+
+
+def explain_conftest(early_config: pytest.Config, failure: ConftestImportFailure) -> None:
+    """Where a conftest of a run with a plan misses a module, say why no stage can help it."""
+    has_plan = early_config.known_args_namespace.phases or early_config.getini("phases_plan")
+    if has_plan and isinstance(failure.cause, ImportError):
+        print(f"{failure.path}: {NO_BUILT_CODE}", file=sys.stderr)
 
 
 def settle_workers(config: pytest.Config) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from _pytest.config import ConftestImportFailure
 
 from pytest_phases import hookspecs, options
 
@@ -24,7 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None]:
     """Before pytest-cov looks at the number of workers."""
     options.use_workers_for_ini_plan(early_config, args)
-    return (yield)
+    try:
+        return (yield)
+    except ConftestImportFailure as failure:
+        options.explain_conftest(early_config, failure)
+        raise
 
 
 @pytest.hookimpl(wrapper=True)
@@ -42,7 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "phase(id, deps=[...], ...): the phase a test belongs to; keyword arguments are the keys of a plan.",
     )
     worker = hasattr(config, "workerinput")
-    if worker or options.plan_path(config) is not None or _has_workers(config):
+    dry_run = bool(config.option.phases_dry_run)
+    if worker or dry_run or options.plan_path(config) is not None or _has_workers(config):
         from pytest_phases import wiring
 
         wiring.configure(config)

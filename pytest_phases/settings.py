@@ -14,8 +14,9 @@ class Settings:
     """The plan and the options of a run.
 
     `plan_path` and `phases_dir` are relative to the rootdir where they lie below it, because a
-    worker may have a checkout of its own. `only` holds the ids of `--phases-only`; `ended` the
-    phases with stages that had ended when this worker was started, `generation` how many.
+    worker may have a checkout of its own. `only` holds the ids of `--phases-only`; `ended` and
+    `blocked` the phases that had run to their end, or never will, when this worker was started,
+    `generation` how often something was built by then.
     """
 
     plan: Plan = field(default_factory=Plan)
@@ -25,6 +26,7 @@ class Settings:
     schedule: str = "waves"
     only: tuple[str, ...] = ()
     ended: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
     generation: int = 0
 
     def to_data(self) -> bytes:

@@ -10,8 +10,11 @@ from pytest_phases.adapters.inprocess import InProcess
 from pytest_phases.adapters.messages import INPUT
 from pytest_phases.adapters.run import Run
 from pytest_phases.adapters.worker import WorkerSide
+from pytest_phases.collection.paths import test_modules
 from pytest_phases.collection.plugin import PhaseCollection
+from pytest_phases.collection.source_marks import phase_in_source
 from pytest_phases.dryrun import DryRun, foresee
+from pytest_phases.events import State
 from pytest_phases.graph import build
 from pytest_phases.observers.status import StatusFile
 from pytest_phases.observers.terminal import TerminalObserver
@@ -66,7 +69,7 @@ def _controller(config: pytest.Config, run: Run) -> None:
     _observe(config, run, workers)
     plugin = XdistScheduler(config, run, lambda: _withdraw(config))
     _register(config, "phases-xdist", plugin)
-    _register(config, "phases-errors", CollectionErrors(run))
+    _register(config, "phases-errors", CollectionErrors(config, run))
 
 
 def _one_process(config: pytest.Config, run: Run) -> PhaseCollection:
@@ -74,7 +77,7 @@ def _one_process(config: pytest.Config, run: Run) -> PhaseCollection:
     _register(config, "phases-collection", collection)
     if config.option.collectonly:
         return collection
-    _register(config, "phases-errors", CollectionErrors(run))
+    _register(config, "phases-errors", CollectionErrors(config, run))
     if config.option.phases_dry_run:
         dry_run = DryRun(lambda: collection.table, lambda table: _foresee(config, run.settings, table))
         _register(config, "phases-dry-run", dry_run)
@@ -122,24 +125,37 @@ class Finish:
         self._workers = workers
 
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self) -> Generator[None]:
-        """Innermost of the wrappers: after every teardown, and before the terminal's summary."""
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        """Innermost of the wrappers: after every teardown, and before the terminal's summary.
+
+        A phase may be red for something that no report of a test speaks of: that is no success.
+        """
         try:
             return (yield)
         finally:
-            self._run.finish(self._workers)
+            result = self._run.finish(self._workers)
+            red = result is not None and any(phase.state is State.RED for phase in result.phases)
+            if red and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 class CollectionErrors:
     """A module that cannot be collected makes its phase red, and nothing else."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, config: pytest.Config, run: Run) -> None:
+        self._config = config
         self._run = run
         self._membership = Membership(run.settings.plan)
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Tell the run which phase it is."""
+        """Tell the run which phase it is; a folder whose conftest fails may hold tests of several."""
         path = report.nodeid.partition("::")[0]
         if report.failed and path != self._run.settings.plan_path:
-            self._run.phase_failed(self._membership.phase_of_file(path), f"collection error in {path}")
+            modules = test_modules(self._config, path) or (path,)
+            for phase in dict.fromkeys(map(self._phase_of, modules)):
+                self._run.phase_failed(phase, f"collection error in {path}")
+
+    def _phase_of(self, path: str) -> str:
+        named = phase_in_source(self._config.rootpath / path, self._run.settings.plan)
+        return named or self._membership.phase_of_file(path)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from _pytest.main import FSHookProxy
 from _pytest.runner import runtestprotocol
 
 
@@ -28,6 +29,13 @@ class ControlItem(pytest.Item):
         item: ControlItem = cls.from_parent(session, name=name)
         item.act = act
         return item
+
+    @property
+    def ihook(self) -> Any:
+        """The hooks of pytest alone: set-up hooks of conftests and other plugins expect a test."""
+        manager = self.config.pluginmanager
+        foreign = {plugin for plugin in manager.get_plugins() if not _is_of_pytest(plugin)}
+        return FSHookProxy(manager, foreign)
 
     def runtest(self) -> None:
         """Nothing: what it does is done by its protocol."""
@@ -59,12 +67,19 @@ class Control:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Where `-x` ended the loop before the parking item could, tear down all the same.
+        """Where the loop ended before the parking item (`-x`, `pytest.exit`), tear down all the same.
 
-        pytest would do so a little later, and what fails there would be lost on a worker.
+        pytest would do so a little later, and what fails there would be lost on a worker. No item
+        can be set up for it here, since the last one may still be.
         """
         if session._setupstate.stack:
-            self.tear_down(ControlItem.of(session, "parking", self.park))
+            call = pytest.CallInfo.from_call(
+                lambda: session._setupstate.teardown_exact(None),
+                when="teardown",
+                reraise=(KeyboardInterrupt, pytest.exit.Exception),
+            )
+            parking = ControlItem.of(session, "parking", self.park)
+            self._report_failure(pytest.TestReport.from_item_and_call(parking, call))
 
     def park(self, item: ControlItem, nextitem: pytest.Item | None) -> None:
         """Hold a worker; when nothing comes after it, tear down what is left."""
@@ -74,7 +89,15 @@ class Control:
     def tear_down(self, item: ControlItem) -> None:
         """Tear session fixtures down inside a protocol, as part of the last item that ran."""
         for report in runtestprotocol(item, log=False, nextitem=None):
-            if report.failed and self._last is not None:
-                report.nodeid, report.location = self._last.nodeid, self._last.location
-                report.when = "teardown"
-                self._report(report)
+            self._report_failure(report)
+
+    def _report_failure(self, report: pytest.TestReport) -> None:
+        if report.failed and self._last is not None:
+            report.nodeid, report.location = self._last.nodeid, self._last.location
+            report.when = "teardown"
+            self._report(report)
+
+
+def _is_of_pytest(plugin: object) -> bool:
+    module = getattr(plugin, "__name__", None) or type(plugin).__module__
+    return str(module).startswith("_pytest.")

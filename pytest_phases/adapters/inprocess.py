@@ -10,7 +10,7 @@ import pytest
 from pytest_phases.adapters.control import Control, ControlItem
 from pytest_phases.adapters.run import Run
 from pytest_phases.adapters.worker import Collecting
-from pytest_phases.scheduler.protocol import Refresh, Send, WorkerReady, WorkerRefreshed
+from pytest_phases.scheduler.protocol import Refresh, Send, Stopped, WorkerReady, WorkerRefreshed
 
 WORKER = "main"
 
@@ -26,6 +26,7 @@ class InProcess:
         self._queue: deque[int] = deque()
         self._items: dict[int, pytest.Item] = {}
         self._running: int | None = None
+        self._last = 0
         config.pluginmanager.register(self._control, "phases-control")
 
     @pytest.hookimpl(tryfirst=True)
@@ -36,12 +37,13 @@ class InProcess:
             return None
         numbers = self._run.begin(table)
         self._items.update(zip(numbers, session.items, strict=True))
+        session.testscollected = self._run.total
         self._run.tell(WorkerReady(WORKER, 0, self._run.now()))
         self._run.start()
         parking = ControlItem.of(session, "parking", self._control.park)
         self._take_orders(session)
         while self._queue:
-            self._run_next(parking)
+            self._run_next(session, parking)
             if session.shouldfail:
                 raise session.Failed(session.shouldfail)
             if session.shouldstop:
@@ -56,12 +58,15 @@ class InProcess:
         if self._running is not None and report.nodeid == self._run.nodeid(self._running):
             self._run.reported(self._running, report)
 
-    def _run_next(self, parking: ControlItem) -> None:
-        self._running = number = self._queue.popleft()
+    def _run_next(self, session: pytest.Session, parking: ControlItem) -> None:
+        self._running = self._last = number = self._queue.popleft()
         nextitem = self._items[self._queue[0]] if self._queue else parking
         started = time.perf_counter()
         self._config.hook.pytest_runtest_protocol(item=self._items[number], nextitem=nextitem)
         self._running = None
+        if session.shouldfail or session.shouldstop:
+            # Before its outcome is known: what it would block was not reached and is not reported.
+            self._run.tell(Stopped(self._run.now()))
         self._run.finished(WORKER, number, time.perf_counter() - started)
 
     def _take_orders(self, session: pytest.Session) -> None:
@@ -83,7 +88,7 @@ class InProcess:
 
     def _collect_late(self, session: pytest.Session) -> None:
         before = len(session.items)
-        table = self._collection.collect_late(session, self._run.ended)
+        table = self._collection.collect_late(session, self._run.ended, self._run.blocked)
         if table is not None:
             numbers = self._run.add(table)
             self._items.update(zip(numbers, session.items[before:], strict=True))
@@ -92,3 +97,4 @@ class InProcess:
 
     def _torn_down(self, report: pytest.TestReport) -> None:
         self._config.hook.pytest_runtest_logreport(report=report)
+        self._run.torn_down_badly(self._last)

@@ -6,6 +6,7 @@ events of one worker arrive in the order in which they were sent.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
@@ -24,10 +25,14 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class RefreshNow:
-    """Controller: what was built up to `generation` can be seen; these phases have `ended`."""
+    """Controller: what was built up to `generation` can be seen.
+
+    `ended` names the phases that have run to their end, `blocked` those that never will open.
+    """
 
     generation: int
     ended: tuple[str, ...]
+    blocked: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,8 @@ def pack(message: Message) -> tuple[str, dict[str, Any]]:
     """A message as it goes over the channel."""
     data = {name: getattr(message, name) for name in message.__dataclass_fields__}
     if isinstance(data.get("table"), Table):
-        data["table"] = data["table"].to_data()
+        # As one text: a channel takes ten thousand node ids apart and sends each by itself.
+        data["table"] = json.dumps(data["table"].to_data())
     return type(message).__name__, data
 
 
@@ -64,7 +70,7 @@ def unpack(packed: tuple[str, dict[str, Any]]) -> Message:
     """The inverse of `pack`."""
     name, data = packed
     if data.get("table") is not None:
-        data["table"] = Table.from_data(data["table"])
+        data["table"] = Table.from_data(json.loads(data["table"]))
     return cast(Message, _KINDS[name](**data))
 
 

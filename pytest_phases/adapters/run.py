@@ -79,6 +79,7 @@ class Run:
         self._timeline: Timeline | None = None
         self._stages: dict[tuple[str, str], Stage] = {}
         self._ended: list[str] = []
+        self._blocked: list[str] = []
         self._orders: list[Order] = []
         self._checks: Mapping[str, Callable[[], str]] = {}
 
@@ -145,8 +146,9 @@ class Run:
             self._keys.append(keys[index])
         stages = {index: self._stages[table.phases[index], stage] for index, stage in table.stages}
         found = [self._item(keys, table.phases, index, stages.get(index)) for index in new]
-        self.total += len(found)
         found += self._new_modules(table)
+        # A module counts as one item until it is known how many it has: so blocked ones are counted too.
+        self.total += len(found)
         self._items.extend(sorted(found, key=lambda item: item.number))
         if found:
             self.tell(ItemsFound(tuple(found), self.now()))
@@ -179,7 +181,7 @@ class Run:
         kept = frozenset(numbers)
         gone = [number for number in self.core.unstarted() if number not in kept] if whole else []
         missing = [self._nodeids[number] for number in gone if not self.core.may_change(self.phase(number))]
-        self.total -= len(gone)
+        self.total -= len(gone) + len(lost)
         for number in gone:
             # The same node id may come back with another build.
             del self._numbers[self._keys[number]]
@@ -268,10 +270,19 @@ class Run:
         else:
             self.tell(PhaseFailed(phase, reason, self.now()))
 
+    def torn_down_badly(self, number: int) -> None:
+        """What was torn down after the last item of a worker failed: that item's phase is red."""
+        self.phase_failed(self.phase(number), f"an error in a teardown after {self.nodeid(number)}")
+
     @property
     def ended(self) -> tuple[str, ...]:
         """The phases and streams that have run to their end, for workers that collect later."""
         return tuple(self._ended)
+
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """The phases and streams that will never open, so that nobody need collect for them."""
+        return tuple(self._blocked)
 
     def _carry_out(self, decision: Decision) -> None:
         hook, config = self._config.hook, self._config
@@ -282,6 +293,8 @@ class Run:
         elif isinstance(decision, PhaseChanged):
             if decision.new.closed and decision.old is not State.WAITING:
                 self._ended.append(decision.id)
+            if decision.new is State.BLOCKED:
+                self._blocked.append(decision.id)
             hook.pytest_phases_phase_changed(config=config, event=decision)
         elif isinstance(decision, WaveClosed):
             hook.pytest_phases_wave_closed(config=config, event=decision)

@@ -26,7 +26,9 @@ class Collecting(Protocol):
     def outdated(self) -> tuple[str, ...]:
         """Of these, what this process has loaded, or looked for in vain, and cannot load any more."""
 
-    def collect_late(self, session: pytest.Session, ended: Collection[str]) -> Table | None:
+    def collect_late(
+        self, session: pytest.Session, ended: Collection[str], blocked: Collection[str]
+    ) -> Table | None:
         """Collect what is due."""
 
     def between_items(self) -> None:
@@ -80,7 +82,7 @@ class WorkerSide:
     def _refresh(self, item: ControlItem, nextitem: pytest.Item | None) -> None:
         request = self._requests.popleft()
         stale = self._collection.stale()
-        table = None if stale else self._collection.collect_late(item.session, request.ended)
+        table = None if stale else self._collection.collect_late(item.session, request.ended, request.blocked)
         self._send(Refreshed(request.generation, stale, table))
 
     def _torn_down(self, report: pytest.TestReport) -> None:

@@ -9,12 +9,13 @@ torn down for it and set up again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from xdist.dsession import DSession
+from xdist.dsession import DSession, Interrupted
 from xdist.remote import Producer
 from xdist.report import report_collection_diff
 from xdist.scheduler import LoadScheduling, Scheduling
@@ -74,7 +75,7 @@ class Worker:
 def number_of_workers(config: pytest.Config) -> int:
     """How many workers a run begins with; `--tx 2*popen` counts twice."""
     # What counts them has changed its name between versions of xdist; this asks for it by neither.
-    return LoadScheduling(config).numnodes
+    return int(LoadScheduling(config).numnodes)
 
 
 class XdistScheduler:
@@ -85,7 +86,7 @@ class XdistScheduler:
     """
 
     def __init__(self, config: pytest.Config, run: Run, withdraw: Callable[[], None]) -> None:
-        self._config = config
+        self.config = config
         self._run = run
         self._withdraw = withdraw
         self._workers: dict[WorkerController, Worker] = {}
@@ -98,7 +99,9 @@ class XdistScheduler:
     def pytest_configure_node(self, node: WorkerController) -> None:
         """Give each worker the settings and a channel of ours."""
         generation = self._run.core.generation if self._run.begun else 0
-        settings = replace(self._run.settings, ended=self._run.ended, generation=generation)
+        settings = replace(
+            self._run.settings, ended=self._run.ended, blocked=self._run.blocked, generation=generation
+        )
         channel = node.gateway.newchannel()
         worker = self._workers[node] = Worker(node, channel, generation)
         channel.setcallback(lambda packed: worker.inbox.append(unpack(packed)))
@@ -125,6 +128,16 @@ class XdistScheduler:
         if worker is not None:
             worker.crashed = error is not None
             self._read(worker)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """`-x` and `--maxfail` end a run as failed, with workers as without; xdist says interrupted."""
+        try:
+            return (yield)
+        except Interrupted:
+            if self._run.begun and session.shouldfail:
+                raise session.Failed(session.shouldfail) from None
+            raise
 
     # As xdist's scheduler -----------------------------------------------------------------------
 
@@ -193,6 +206,9 @@ class XdistScheduler:
             # All its reports have come: what died was the worker, while it tore down.
             self._run.finished(worker.name, victim, 0.0)
             worker.last, victim = victim, None
+        if worker.sent and not worker.crashed:
+            # `pytest.exit` in a test means the whole run; elsewhere the test would only do it again.
+            self._dsession.shouldstop = self._dsession.shouldstop or f"{worker.name} ended before its work was done"
         self._stop_if_asked()
         self._leave(worker, victim)
         if worker.crashed and victim is None and worker.last is not None:
@@ -216,6 +232,7 @@ class XdistScheduler:
             self._dsession.shouldstop = "the workers collected different tests"
             return
         numbers = self._run.begin(first.collected)
+        self._show_total()
         for worker in workers:
             worker.learn(numbers, first=True)
             self._enter(worker)
@@ -230,7 +247,7 @@ class XdistScheduler:
 
     def _report_collection(self, worker: Worker, message: str) -> None:
         report = pytest.CollectReport(nodeid=worker.name, outcome="failed", longrepr=message, result=[])
-        self._config.hook.pytest_collectreport(report=report)
+        self.config.hook.pytest_collectreport(report=report)
 
     def _join(self, worker: Worker) -> None:
         """A worker that comes later: its items are compared with those of the run."""
@@ -238,6 +255,7 @@ class XdistScheduler:
         numbers = self._run.add(table)
         worker.learn(numbers, first=True)
         missing = self._run.settle(table, numbers, whole=True)
+        self._show_total()
         if missing:
             self._report_collection(worker, f"{worker.name} no longer collects {', '.join(missing)}")
         self._enter(worker)
@@ -255,9 +273,9 @@ class XdistScheduler:
     def _hand_over(self, workers: Sequence[Worker]) -> None:
         """Neither plan nor marker: the scheduler that xdist would have made takes over for good."""
         self._withdraw()
-        maker = self._config.hook.pytest_xdist_make_scheduler
+        maker = self.config.hook.pytest_xdist_make_scheduler
         scheduler: Scheduling = maker(
-            config=self._config, log=Producer("dsession", enabled=self._config.option.debug)
+            config=self.config, log=Producer("dsession", enabled=self.config.option.debug)
         )
         for node in self._workers:
             scheduler.add_node(node)
@@ -284,6 +302,7 @@ class XdistScheduler:
         if message.table is not None:
             numbers = self._run.add(message.table)
             self._run.settle(message.table, numbers, whole=False)
+            self._show_total()
             worker.learn(numbers, first=False)
         self._run.tell(WorkerRefreshed(worker.name, message.generation, self._run.now()))
 
@@ -294,12 +313,12 @@ class XdistScheduler:
         worker.node.shutdown()
 
     def _torn_down(self, worker: Worker, message: TornDown) -> None:
-        hook = self._config.hook
-        report = hook.pytest_report_from_serializable(config=self._config, data=message.report)
+        hook = self.config.hook
+        report = hook.pytest_report_from_serializable(config=self.config, data=message.report)
         report.node = worker.node
         hook.pytest_runtest_logreport(report=report)
         if worker.last is not None and self._run.begun:
-            self._fail(worker.last, f"an error in a teardown after {report.nodeid}")
+            self._run.torn_down_badly(worker.last)
 
     def _report_crash_between_items(self, worker: Worker, last: int) -> None:
         nodeid = self._run.nodeid(last)
@@ -312,30 +331,36 @@ class XdistScheduler:
             longrepr=f"worker {worker.name!r} crashed after {nodeid!r}, while it was torn down",
             when="teardown",
         )
-        self._config.hook.pytest_runtest_logreport(report=report)
-        self._fail(last, f"worker {worker.name} crashed after {nodeid}")
-
-    def _fail(self, number: int, reason: str) -> None:
-        self._run.phase_failed(self._run.phase(number), reason)
+        self.config.hook.pytest_runtest_logreport(report=report)
+        self._run.phase_failed(self._run.phase(last), f"worker {worker.name} crashed after {nodeid}")
 
     def _carry_out(self) -> None:
-        by_name = {worker.name: worker for worker in self._workers.values()}
-        for order in self._run.take_orders():
+        orders = self._run.take_orders()
+        by_name = {worker.name: worker for worker in self._workers.values()} if orders else {}
+        for order in orders:
             self._give(by_name[order.worker], order)
-        if self._run.begun and self._dsession._session is not None:
-            # xdist sets this to what the last worker collected; late items and replaced workers differ.
-            self._dsession._session.testscollected = self._run.total
+
+    def _show_total(self) -> None:
+        """xdist shows what the last worker collected; late items and replaced workers differ."""
+        session = self._dsession._session
+        if session is not None:
+            session.testscollected = self._run.total
 
     def _give(self, worker: Worker, order: Order) -> None:
+        # One that died a moment ago cannot be sent to. xdist will tell, and what it was to run goes to others.
+        with suppress(OSError):
+            self._send(worker, order)
+
+    def _send(self, worker: Worker, order: Order) -> None:
         if isinstance(order, Send):
             if worker.sent:
                 worker.node.send_steal([worker.parking])
-            worker.sent.update(dict.fromkeys(order.items))
             worker.node.send_runtest_some(
                 [*(worker.indices[number] for number in order.items), worker.parking]
             )
+            worker.sent.update(dict.fromkeys(order.items))
         else:
-            worker.channel.send(pack(RefreshNow(order.generation, self._run.ended)))
+            worker.channel.send(pack(RefreshNow(order.generation, self._run.ended, self._run.blocked)))
             worker.node.send_runtest_some([worker.parking + 1, worker.parking])
 
     def _stop_if_asked(self) -> None:
@@ -347,6 +372,6 @@ class XdistScheduler:
 
     @property
     def _dsession(self) -> DSession:
-        session = self._config.pluginmanager.getplugin("dsession")
+        session = self.config.pluginmanager.getplugin("dsession")
         assert isinstance(session, DSession)
         return session

@@ -16,12 +16,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 
 Signature = tuple[int, int, int, int]
 
 _SUFFIXES = tuple(importlib.machinery.all_suffixes())
 _METADATA = (".dist-info", ".egg-info", ".pth")
+_HELPERS = frozenset({"importlib", "_frozen_importlib", "_frozen_importlib_external", "_pytest"})
 _NEVER_IMPORTED = frozenset({"__pycache__", "node_modules"})
 
 
@@ -92,36 +93,34 @@ class Freshness:
         sys.meta_path.remove(self._missed)
 
     def _list_importable(self) -> Iterator[tuple[str, Signature | None]]:
-        yield from _importable_below(str(self._root), self._ignored)
+        searched: set[str] = set()
+        yield from _importable_below(str(self._root), self._ignored, searched)
         packages = (str(path) for module in list(sys.modules.values()) for path in _package_path(module))
-        for folder in {*sys.path, *packages}:
+        for folder in {*sys.path, *packages} - searched:
             if folder:
                 yield from _importable_in(folder)
 
 
 class Missed:
-    """A finder that stands last on `sys.meta_path`, finds nothing and remembers what was asked."""
+    """A finder that stands last on `sys.meta_path`, finds nothing and remembers who asked for what."""
 
     def __init__(self) -> None:
-        self.names: list[str] = []
+        self._misses: set[tuple[str, str]] = set()
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Remember that nobody found this module."""
-        self.names.append(name)
+        self._misses.add((name, _importer(sys._getframe(1))))
         return None
 
     def now_found(self) -> tuple[str, ...]:
-        """Modules that were not found when they were asked for, are not loaded, and exist now."""
-        return tuple(sorted({name for name in set(self.names) if name not in sys.modules and _exists(name)}))
+        """Modules that were not found when they were asked for, are not loaded, and exist now.
 
-    def forgive(self, error: BaseException | None) -> None:
-        """Forget the failed import that an error speaks of: whoever failed by it will try again."""
-        while error is not None:
-            if isinstance(error, ImportError) and error.name in self.names:
-                self.names.remove(error.name)
-            error = error.__cause__ or error.__context__
+        Whoever asked must still be loaded: a test module that failed by it will be imported anew.
+        """
+        missed = {name for name, importer in self._misses if importer in sys.modules}
+        return tuple(sorted(name for name in missed if name not in sys.modules and _exists(name)))
 
 
 def signature(path: str) -> Signature | None:
@@ -131,6 +130,17 @@ def signature(path: str) -> Signature | None:
     except OSError:
         return None
     return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns)
+
+
+def _importer(frame: FrameType | None) -> str:
+    """The module that asked for an import, whatever helped it to (`importlib`, `pytest.importorskip`)."""
+    name = ""
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if name.partition(".")[0] not in _HELPERS:
+            break
+        frame = frame.f_back
+    return name
 
 
 def _exists(name: str) -> bool:
@@ -163,14 +173,19 @@ def _importable_in(folder: str) -> Iterator[tuple[str, Signature | None]]:
         for entry in entries:
             if entry.name.endswith(_METADATA):
                 yield entry.path, signature(entry.path)
-            elif entry.name.endswith(_SUFFIXES) or (entry.name.isidentifier() and entry.is_dir()):
+            elif entry.name.endswith(_SUFFIXES) or _is_package(entry):
                 yield entry.path, None
 
 
-def _importable_below(folder: str, ignored: frozenset[str]) -> Iterator[tuple[str, Signature | None]]:
-    waiting = [folder]
+def _importable_below(
+    top: str, ignored: frozenset[str], searched: set[str]
+) -> Iterator[tuple[str, Signature | None]]:
+    """The same in a folder and all below it; `searched` takes them in. A folder alone is not importable."""
+    waiting = [top]
     while waiting:
-        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+        folder = waiting.pop()
+        searched.add(folder)
+        with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.endswith(_METADATA):
                     yield entry.path, signature(entry.path)
@@ -178,6 +193,10 @@ def _importable_below(folder: str, ignored: frozenset[str]) -> Iterator[tuple[st
                     yield entry.path, None
                 elif entry.is_dir(follow_symlinks=False) and not _is_left_out(entry, ignored):
                     waiting.append(entry.path)
+
+
+def _is_package(entry: os.DirEntry[str]) -> bool:
+    return entry.name.isidentifier() and entry.name not in _NEVER_IMPORTED and entry.is_dir()
 
 
 def _is_left_out(entry: os.DirEntry[str], ignored: frozenset[str]) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from pytest_phases.collection.expressions import Expressions
 from pytest_phases.errors import Problem
-from pytest_phases.model import UNPHASED, Place, Plan
+from pytest_phases.model import UNPHASED, Place, Plan, Selector
 from pytest_phases.plan.checks import check
 from pytest_phases.plan.markers import PhaseMark, merge, phase_id
 from pytest_phases.plan.selectors import Membership
@@ -41,15 +42,20 @@ class Placer:
         self._marks: dict[PhaseMark, None] = {}
         self._read_marks: dict[int, PhaseMark] = {}
 
-    def place(self, items: Sequence[pytest.Item], *, complete: bool) -> Placement:
-        """The phase of every item; `complete` says that selectors without a match are mistakes."""
-        closest = {item: mark for item in items if (mark := self._closest(item)) is not None}
+    def place(
+        self, items: Sequence[pytest.Item], mistaken: Callable[[str, Selector], bool] = lambda *_: False
+    ) -> Placement:
+        """The phase of every item.
+
+        `mistaken` is asked of each selector without a match, and its phase, whether that is a mistake.
+        """
+        closest = {item: mark for item in _worth_a_look(items) if (mark := self._closest(item)) is not None}
         plan, problems = merge(self.plan, tuple(self._marks))
         if not problems:
             problems = check(plan)
         phases = {item: self._phase_of(item, closest.get(item)) for item in items}
-        unmatched = self._membership.problems if complete else self._conflicts()
-        return Placement(plan, tuple(self._marks), phases, (*problems, *unmatched))
+        problems += self._membership.problems_where(mistaken)
+        return Placement(plan, tuple(self._marks), phases, problems)
 
     def phase_of_file(self, path: str) -> str:
         """The phase of a module that could not be imported, by the plan alone."""
@@ -64,9 +70,6 @@ class Placer:
             lambda number: self._expressions.match(item, number),
             marked=UNPHASED if isinstance(marked, Problem) else marked,
         )
-
-    def _conflicts(self) -> tuple[Problem, ...]:
-        return tuple(problem for problem in self._membership.problems if problem.slug == "selector-conflict")
 
     def _closest(self, item: pytest.Item) -> PhaseMark | None:
         """The mark that decides; all of them are noted, since each may say something of its phase."""
@@ -84,19 +87,42 @@ class Placer:
 
 def has_phase_mark(items: Iterable[pytest.Item]) -> bool:
     """Whether any item carries a phase marker."""
-    return any(next(_phase_marks(item), None) is not None for item in items)
+    return any(next(_phase_marks(item), None) is not None for item in _worth_a_look(items))
+
+
+def _worth_a_look(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+    """The items that may have phase markers; what stands above many of them is asked only once."""
+    above: dict[object, bool] = {None: False}
+
+    def is_marked(node: Any) -> bool:
+        return any(mark.name == MARKER for mark in node.own_markers) or is_marked_above(node.parent)
+
+    def is_marked_above(node: Any) -> bool:
+        if node not in above:
+            above[node] = is_marked(node)
+        return above[node]
+
+    return (item for item in items if is_marked(item) or isinstance(item, pytest.DoctestItem))
 
 
 def _phase_marks(item: pytest.Item) -> Iterator[tuple[pytest.Item | pytest.Collector, pytest.Mark]]:
     """The phase markers of an item with the nodes they stand on, the closest first."""
-    found = False
+    # pytest lists those of a parameter after those of the function, and they are closer.
+    of_parameters = [mark for mark in _parameter_marks(item) if mark.name == MARKER]
+    yield from ((item, mark) for mark in of_parameters)
+    found = bool(of_parameters)
     for node, mark in item.iter_markers_with_node(MARKER):
         found = True
         assert isinstance(node, pytest.Item | pytest.Collector)
-        yield node, mark
+        if mark not in of_parameters:
+            yield node, mark
     if not found and isinstance(item, pytest.DoctestItem) and item.parent is not None:
         # pytest gives doctests no marks of their module, so `pytestmark` is looked up here.
         yield from ((item.parent, mark) for mark in _module_marks(item))
+
+
+def _parameter_marks(item: pytest.Item) -> Iterable[pytest.Mark]:
+    return getattr(getattr(item, "callspec", None), "marks", ())
 
 
 def _module_marks(item: pytest.DoctestItem) -> Iterator[pytest.Mark]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,14 @@ from _pytest.runner import collect_one_node
 
 from pytest_phases.collection.freshness import Freshness
 from pytest_phases.collection.late import LateModules
-from pytest_phases.collection.paths import collect_missing
+from pytest_phases.collection.paths import collect_missing, new_modules, on_disk, paths_of, test_modules
 from pytest_phases.collection.placement import Placement, Placer, has_phase_mark
-from pytest_phases.collection.selection import is_restricted, needed_units, selected
+from pytest_phases.collection.selection import is_restricted, leaves_out, needed_units, selected
+from pytest_phases.collection.site_paths import add_site_paths
+from pytest_phases.collection.source_marks import phase_in_source
 from pytest_phases.graph import build
-from pytest_phases.model import Plan
+from pytest_phases.model import UNPHASED, Plan, Selector
+from pytest_phases.plan.selectors import is_glob
 from pytest_phases.settings import Settings
 from pytest_phases.stages.items import PlanFile, StageItem
 from pytest_phases.table import Table
@@ -37,11 +40,17 @@ class PhaseCollection:
         self._graph = build(settings.plan)
         self._with_stages = frozenset(unit.id for unit in settings.plan.units() if unit.stages)
         self._collecting_late = False
+        self._without_tests: set[str] = set()
+        self._awaited: dict[str, str] = {}
+        self._known_modules: set[str] = set()
+        self._restricted = False
         self.freshness: Freshness | None = None
         self._late: LateModules | None = None
         if self._with_stages:
+            if settings.generation:
+                add_site_paths()
             self.freshness = Freshness(config.rootpath, [config.rootpath / settings.phases_dir])
-            self._late = LateModules(self._waits_for, settings.ended, self.freshness.missed)
+            self._late = LateModules(self._waits_for, settings.ended, settings.blocked)
             config.pluginmanager.register(self._late, "phases-late")
             config.add_cleanup(self.freshness.stop)
 
@@ -53,6 +62,15 @@ class PhaseCollection:
         if file_path == self._plan_path() and parent.session.isinitpath(file_path):
             return PlanFile.of(parent, file_path, self._settings)
         return None
+
+    @pytest.hookimpl
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """What skips itself or fails may hold any test, so what names it is no mistake."""
+        if not report.passed and "::" not in report.nodeid:
+            modules = test_modules(self._config, report.nodeid)
+            self._without_tests.update((report.nodeid, *modules))
+            for path in modules:
+                self._placer.phase_of_file(path)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
@@ -66,7 +84,9 @@ class PhaseCollection:
         restricted = is_restricted(config)
         if self._settings.plan.file and not restricted:
             collected = {item.nodeid.partition("::")[0] for item in items}
-            items.extend(collect_missing(session, self._settings.plan, collected | self._put_off_paths()))
+            collected |= self._put_off_paths() | self._without_tests
+            paths = paths_of(self._settings.plan, config.rootpath)
+            items.extend(collect_missing(session, paths, collected))
         everything = tuple(items)
         yield
         if self._settings.plan.file or has_phase_mark(everything):
@@ -83,14 +103,17 @@ class PhaseCollection:
         asked_for: Sequence[StageItem],
         restricted: bool,
     ) -> None:
-        complete = not is_restricted(self._config) and not self._errors(session)
-        placement = self._placer.place(everything, complete=complete)
+        restricts = self._restricted = is_restricted(self._config)
+        complete = not (restricts or leaves_out(self._config) or self._errors(session))
+        self._awaited = {} if restricts else dict(self._absent())
+        self._give_up(self._settings.ended)
+        placement = self._placer.place(everything, self._is_mistake if complete else lambda *_: False)
         only = self._settings.only
         kept = [item for item in items if selected(placement.phases[item], only)]
         dropped = [item for item in items if not selected(placement.phases[item], only)]
         if dropped:
             self._config.hook.pytest_deselected(items=dropped)
-        modules = tuple((path, phase) for path, phase in self._put_off() if selected(phase, only))
+        modules = tuple((path, phase) for path, phase in self._to_come() if selected(phase, only))
         wanted = {placement.phases[item] for item in kept} | {phase for _, phase in modules}
         stages = self._stages(session, placement.plan, wanted, asked_for, restricted)
         items[:] = [*kept, *stages]
@@ -155,23 +178,84 @@ class PhaseCollection:
 
     # What is collected late -----------------------------------------------------------------
 
-    def collect_late(self, session: pytest.Session, ended: Collection[str]) -> Table | None:
+    def collect_late(
+        self, session: pytest.Session, ended: Collection[str], blocked: Collection[str]
+    ) -> Table | None:
         """Collect the modules that are due now that these phases have ended, and append their items.
 
         The table speaks of the new items alone, and of the modules that still wait; None if
         nothing was due.
         """
+        add_site_paths()
         importlib.invalidate_caches()
-        due = self._late.due(ended) if self._late is not None else ()
-        if not due:
+        due = self._late.due(ended, blocked) if self._late is not None else ()
+        awaited = [path for path, phase in self._awaited.items() if self._is_due(phase, ended, blocked)]
+        made = [*self._made(awaited), *self._grown(ended, blocked)]
+        if not (due or made or self._give_up(awaited)):
             return None
         self._collecting_late = True
         new = [item for file in due for item in session.genitems(file)]
+        new += collect_missing(session, made, ())
         self._config.hook.pytest_collection_modifyitems(session=session, config=self._config, items=new)
         self._collecting_late = False
-        placement = self._placer.place(new, complete=False)
+        placement = self._placer.place(new)
         session.items.extend(new)
-        return self._table(new, placement, self._put_off(), restricted=False)
+        return self._table(new, placement, self._to_come(), restricted=False)
+
+    def _absent(self) -> Iterator[tuple[str, str]]:
+        """(path, phase) of what the plan names, is not there, and may be made before that phase opens."""
+        for unit in self._settings.plan.units():
+            if self._stages_before(unit.id):
+                for path in (selector.path for selector in unit.tests if self._is_absent(selector)):
+                    if path is not None and not is_glob(path):
+                        yield path.partition("::")[0], unit.id
+
+    def _is_absent(self, selector: Selector) -> bool:
+        return selector.path is not None and not on_disk(selector, self._config.rootpath)
+
+    def _is_due(self, phase: str, ended: Collection[str], blocked: Collection[str]) -> bool:
+        """Whether all stages before a phase have ended and it may still open."""
+        return self._stages_before(phase) <= set(ended) and phase not in blocked
+
+    def _made(self, awaited: Iterable[str]) -> list[Path]:
+        """Take what was absent and is there now."""
+        made = [path for path in awaited if (self._config.rootpath / path).exists()]
+        for path in made:
+            del self._awaited[path]
+        self._known_modules.update(made)
+        return [self._config.rootpath / path for path in made]
+
+    def _grown(self, ended: Collection[str], blocked: Collection[str]) -> list[Path]:
+        """Take the test modules that have appeared in folders and at globs of the plan.
+
+        A worker is replaced by one that collects them; one process has to look for them.
+        """
+        if self.freshness is None or self._restricted or hasattr(self._config, "workerinput"):
+            return []
+        grown = [
+            path
+            for path in new_modules(self._config, self.freshness.appeared())
+            if path not in self._known_modules
+            and (phase := self._placer.phase_of_file(path)) != UNPHASED
+            and self._is_due(phase, ended, blocked)
+        ]
+        self._known_modules.update(grown)
+        return [self._config.rootpath / path for path in grown]
+
+    def _give_up(self, awaited: Iterable[str]) -> bool:
+        """What is absent although all stages before its phase have ended is a collection error of it."""
+        due = [path for path in awaited if path in self._awaited]
+        for path in due:
+            phase = self._awaited.pop(path)
+            message = f"{path} does not exist; phase {phase} names it, and no stage before it has made it"
+            report = pytest.CollectReport(nodeid=path, outcome="failed", longrepr=message, result=[])
+            self._config.hook.pytest_collectreport(report=report)
+        return bool(due)
+
+    def _is_mistake(self, unit: str, selector: Selector) -> bool:
+        """Whether a selector that matches nothing is one: not if its tests may still be made."""
+        may_come = bool(self._stages_before(unit)) or not selected(unit, self._settings.only)
+        return not (may_come and self._is_absent(selector))
 
     def outdated(self) -> tuple[str, ...]:
         """What this process has loaded, or looked for in vain, and cannot load any more."""
@@ -198,17 +282,24 @@ class PhaseCollection:
 
     def _waits_for(self, path: str) -> tuple[str, frozenset[str]]:
         """The phase of a file, and the phases with stages that must end before it can be collected."""
-        phase = self._placer.phase_of_file(path)
+        named = phase_in_source(self._config.rootpath / path, self._settings.plan)
+        phase = named or self._placer.phase_of_file(path)
+        return phase, self._stages_before(phase)
+
+    def _stages_before(self, phase: str) -> frozenset[str]:
+        """The phases with stages, of those that run, that end before this one opens."""
         before = self._graph.ancestors(phase) & self._with_stages
         if self._settings.only:
             before = frozenset(unit for unit in before if selected(unit, self._settings.only))
-        return phase, before
+        return before
 
-    def _put_off(self) -> tuple[tuple[str, str], ...]:
-        return self._late.put_off if self._late is not None else ()
+    def _to_come(self) -> tuple[tuple[str, str], ...]:
+        """(path, phase) of what can be collected only when its phase opens."""
+        put_off = self._late.put_off if self._late is not None else ()
+        return (*put_off, *self._awaited.items())
 
     def _put_off_paths(self) -> set[str]:
-        return {path for path, _ in self._put_off()}
+        return {path for path, _ in self._to_come()}
 
     def _plan_path(self) -> Path:
         return self._config.rootpath / self._settings.plan_path

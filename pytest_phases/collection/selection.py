@@ -16,6 +16,11 @@ def is_restricted(config: pytest.Config) -> bool:
     )
 
 
+def leaves_out(config: pytest.Config) -> bool:
+    """Whether the user leaves out paths that the plan may well name."""
+    return bool(config.option.ignore or config.option.ignore_glob)
+
+
 def selected(unit: str, only: Collection[str]) -> bool:
     """Whether `--phases-only` takes this phase or stream; a phase takes its streams with it."""
     return not only or unit in only or unit.partition("/")[0] in only

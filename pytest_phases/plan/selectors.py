@@ -163,8 +163,16 @@ class Membership:
 
         The latter are mistakes only if everything the plan names was collected.
         """
+        return self.problems_where(lambda unit, selector: True)
+
+    def problems_where(self, mistaken: Callable[[str, Selector], bool]) -> tuple[Problem, ...]:
+        """Conflicts of equal rank, and selectors that matched no test if `mistaken` calls them a mistake.
+
+        It is asked with the id of a phase or stream and one of its selectors.
+        """
         conflicts = (_conflict(one, two, met) for (one, two), met in self._conflicts.items())
-        return (*conflicts, *map(self._matches_nothing, self._without_test()))
+        unmatched = (claim for claim in self._without_test() if mistaken(claim.unit, claim.selector))
+        return (*conflicts, *map(self._matches_nothing, unmatched))
 
     def _claim(self, unit: str, selector: Selector) -> _Claim:
         """The claim that a selector makes for a phase or stream."""

@@ -43,7 +43,8 @@ class NodeState:
 
     `waits_for` counts what must happen before it opens, `unfinished` its own items without an
     outcome, `open_parts` its streams that are not closed, `workers` those that now run items of
-    it. `behind_stages` says that a stage runs before it, `generation` which build it must see.
+    it. `behind_stages` says that a stage runs before it, `generation` which build it must see;
+    `forbidden` is the reason why none of its items may start, empty while they may.
     """
 
     node: Node
@@ -52,6 +53,7 @@ class NodeState:
     failed: bool = False
     reason: str = ""
     blocked_by: str = ""
+    forbidden: str = ""
     items: dict[int, Entry] = field(default_factory=dict)
     ready: deque[int] = field(default_factory=deque)
     unfinished: int = 0

@@ -191,7 +191,7 @@ class Core:
             serving = [worker for worker in serving if self._serve(worker)]
 
     def _serve(self, worker: WorkerState) -> bool:
-        if worker.refreshing or self._holds_stage(worker):
+        if worker.refreshing or self._holds_enough(worker):
             return False
         node = self._node_for(worker)
         if node is None:
@@ -207,9 +207,12 @@ class Core:
         self._send(worker, node, count)
         return True
 
-    def _holds_stage(self, worker: WorkerState) -> bool:
+    def _holds_enough(self, worker: WorkerState) -> bool:
         """Nothing is queued behind a stage: it may take minutes, and others could run it now."""
-        return bool(worker.queue) and self._life.is_stage(next(reversed(worker.queue)))
+        if not worker.queue or worker.node is None:
+            return False
+        last = next(reversed(worker.queue))
+        return self._life.is_stage(last) or priority.enough(worker.node, len(worker.queue))
 
     def _send(self, worker: WorkerState, node: NodeState, count: int) -> None:
         if worker.node is not node:

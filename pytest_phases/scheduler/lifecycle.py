@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from graphlib import TopologicalSorter
 from itertools import takewhile
 
@@ -68,16 +68,17 @@ class Lifecycle:
             if state.state.closed and not self.stopped:
                 closed_before = f"collected only after {state.node} had closed"
                 self._block_items(state, state.reason if state.blocked_by else closed_before)
+            elif state.forbidden:
+                self._block_items(state, state.forbidden)
         for entry in added:
             self._connect(entry)
 
     def lose(self, numbers: Iterable[int]) -> None:
         """Forget items that were not started and are no longer collected."""
-        for number in numbers:
-            entry = self.entries[number]
+        lost = [self.entries[number] for number in numbers]
+        for entry in lost:
             entry.lost = True
-            if entry.progress in (Progress.HELD, Progress.READY):
-                self._drop(entry)
+        self._drop([entry for entry in lost if entry.progress in (Progress.HELD, Progress.READY)])
 
     def finish(self, number: int, outcome: Outcome, duration: float | None = None) -> None:
         """An item has its outcome: count it, release or block what needs it, end its node."""
@@ -99,15 +100,14 @@ class Lifecycle:
 
     def put_back(self, numbers: Iterable[int]) -> None:
         """Items come back from a worker that is gone, to stand first again."""
-        for number in reversed(tuple(numbers)):
-            entry = self.entries[number]
-            if entry.lost:
-                self._drop(entry)
-                continue
-            entry.progress = Progress.READY
-            state = self._node_of(entry)
-            state.ready.appendleft(number)
-            self._note_ready(state)
+        back = [self.entries[number] for number in numbers]
+        self._drop([entry for entry in back if entry.lost])
+        for entry in reversed(back):
+            if not entry.lost:
+                entry.progress = Progress.READY
+                state = self._node_of(entry)
+                state.ready.appendleft(entry.item.number)
+                self._note_ready(state)
 
     def take(self, state: NodeState, count: int) -> tuple[int, ...]:
         """Take the first ready items of a node for a worker; a stage goes alone."""
@@ -160,7 +160,7 @@ class Lifecycle:
 
     def _note_ready(self, state: NodeState) -> None:
         is_open = state.state in (State.OPEN, State.FAILING)
-        if state.ready and is_open and state.node.id not in self.uncleared:
+        if state.ready and is_open and self._is_cleared(state):
             self.with_ready[state.node.id] = state
         else:
             self.with_ready.pop(state.node.id, None)
@@ -205,16 +205,19 @@ class Lifecycle:
         state.unfinished -= 1
         state.count(entry.item.kind, Outcome.BLOCKED)
 
-    def _drop(self, entry: Entry) -> None:
-        """An item is no longer collected, so it never runs and what needs it cannot."""
-        state = self._node_of(entry)
-        if entry.progress is Progress.READY:
-            state.ready.remove(entry.item.number)
-            self._note_ready(state)
-        entry.progress = Progress.GONE
-        state.unfinished -= 1
-        self._block_dependents(entry, f"blocked by {entry.item.name} (no longer collected)")
-        self._end_if_done(state)
+    def _drop(self, dropped: Sequence[Entry]) -> None:
+        """These are no longer collected, so they never run and what needs them cannot."""
+        for entry in dropped:
+            state = self._node_of(entry)
+            if entry.progress is Progress.READY:
+                state.ready.remove(entry.item.number)
+                self._note_ready(state)
+            entry.progress = Progress.GONE
+            state.unfinished -= 1
+        for entry in dropped:
+            self._block_dependents(entry, f"blocked by {entry.item.name} (no longer collected)")
+        for entry in dropped:
+            self._end_if_done(self._node_of(entry))
 
     # Nodes --------------------------------------------------------------------------------
 
@@ -255,16 +258,25 @@ class Lifecycle:
                 self.fail(self.nodes[state.node.part_of], reason)
 
     def forbid(self, state: NodeState) -> None:
-        """Nothing of a red node, its streams included, may start any more."""
-        for each in (state, *(self.nodes[part] for part in state.node.parts)):
+        """Nothing of a red node, its streams included, may start any more, nor what is found later."""
+        for each in self._with_parts(state):
+            each.forbidden = state.reason
             self._block_items(each, state.reason)
             self.clear(each)
 
     def clear(self, state: NodeState) -> None:
-        """The items of a node may start, if it is open."""
+        """The items of a node and its streams may start, if they are open."""
         self.uncleared.discard(state.node.id)
-        self._note_ready(state)
-        self._end_if_done(state)
+        for each in self._with_parts(state):
+            self._note_ready(each)
+            self._end_if_done(each)
+
+    def _is_cleared(self, state: NodeState) -> bool:
+        return self.uncleared.isdisjoint((state.node.id, state.node.part_of))
+
+    def _with_parts(self, state: NodeState) -> Iterator[NodeState]:
+        yield state
+        yield from (self.nodes[part] for part in state.node.parts)
 
     def stop(self) -> None:
         """Nothing more will be started."""
@@ -338,7 +350,7 @@ class Lifecycle:
 
     def _end_if_done(self, state: NodeState) -> None:
         is_open = state.state in (State.OPEN, State.FAILING)
-        waits = state.node.id in self.awaiting or state.node.id in self.uncleared
+        waits = state.node.id in self.awaiting or not self._is_cleared(state)
         if not is_open or waits or state.unfinished or state.open_parts:
             return
         total = self._sum(state, lambda each: each.tests + each.stages)

@@ -20,6 +20,13 @@ LOOKAHEAD = 0.1
 MINIMUM = 3
 """The item that runs, the one it is torn down for, and one that may still be chosen after it."""
 
+FIRST = 16
+"""Items a worker may be sent while nothing is known of their durations.
+
+Were it fewer, tests of a millisecond would run out before the answer to their first report comes,
+and their module would be torn down and set up again. Were it more, long tests could pile up.
+"""
+
 MAXIMUM = 128
 """Items a worker holds at most, however short they are."""
 
@@ -48,20 +55,26 @@ def depth(node: NodeState) -> int:
     """How many items of this node a worker should hold, by their mean duration."""
     mean = node.mean()
     if mean is None:
-        return MINIMUM
+        return FIRST
     return max(MINIMUM, min(MAXIMUM, int(LOOKAHEAD / max(mean, 1e-6))))
+
+
+def enough(node: NodeState, held: int) -> bool:
+    """Whether a worker that holds this many needs no more of this node: it is sent more by halves."""
+    return held >= max(MINIMUM, depth(node) // 2 + 1)
 
 
 def batch(node: NodeState, held: int, workers: int) -> int:
     """How many items to send to a worker that holds `held`; 0 while it has enough.
 
-    The last few are not queued behind others: whoever is free first takes them.
+    The last few are not queued behind others: whoever is free first takes them. Short ones are,
+    because waiting for a worker to be free costs it its module fixtures.
     """
-    wanted = depth(node)
-    if held >= max(MINIMUM, wanted // 2 + 1):
+    if enough(node, held):
         return 0
-    ready = len(node.ready)
+    wanted, ready = depth(node), len(node.ready)
     if held:
-        return min(wanted - held, ready // workers)
+        short = node.mean() is not None and wanted > MINIMUM
+        return min(wanted - held, -(-ready // workers) if short else ready // workers)
     fair = ready if workers == 1 else -(-ready // (2 * workers))
     return min(wanted, max(1, fair))

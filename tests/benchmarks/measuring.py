@@ -7,6 +7,7 @@ other see nearly the same machine, and the median of many such ratios sees past 
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -15,31 +16,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-Run = Callable[[], float]
-"""Does the thing once and returns how long it took, in seconds."""
+Run = Callable[[], "Cost"]
+"""Does the thing once and returns what it cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds of the wall clock, and of all processors together, children included."""
+
+    wall: float
+    cpu: float
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The seconds of each pair of runs: `peer` without this package, `ours` with it."""
+    """What each pair of runs cost: `peer` without this package, `ours` with it."""
 
-    peer: tuple[float, ...]
-    ours: tuple[float, ...]
+    peer: tuple[Cost, ...]
+    ours: tuple[Cost, ...]
 
-    @property
-    def ratio(self) -> float:
-        """The median of the ratios, pair by pair."""
-        return median(ours / peer for ours, peer in zip(self.ours, self.peer, strict=True))
+    def ratios(self) -> list[float]:
+        """Wall time with this package over wall time without, for each pair."""
+        return [ours.wall / peer.wall for ours, peer in self._each()]
 
-    @property
-    def difference(self) -> float:
-        """The median of the differences in seconds, pair by pair."""
-        return median(ours - peer for ours, peer in zip(self.ours, self.peer, strict=True))
+    def cpu_ratios(self) -> list[float]:
+        """The same of processor time, which suffers less from what else the machine does."""
+        return [ours.cpu / peer.cpu for ours, peer in self._each()]
 
-    @property
-    def medians(self) -> tuple[float, float]:
-        """The median seconds of the peer and of ours."""
-        return median(self.peer), median(self.ours)
+    def differences(self) -> list[float]:
+        """The wall time in seconds that this package adds, for each pair."""
+        return [ours.wall - peer.wall for ours, peer in self._each()]
+
+    def _each(self) -> Iterable[tuple[Cost, Cost]]:
+        return zip(self.ours, self.peer, strict=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,40 +81,42 @@ def alternate(peer: Run, ours: Run, pairs: int) -> Pairs:
     Every other pair begins with ours, so that neither is always the one that comes second.
     """
     peer(), ours()
-    seconds: dict[Run, list[float]] = {peer: [], ours: []}
+    costs: dict[Run, list[Cost]] = {peer: [], ours: []}
     for number in range(pairs):
         for run in (peer, ours) if number % 2 == 0 else (ours, peer):
-            seconds[run].append(run())
-    return Pairs(tuple(seconds[peer]), tuple(seconds[ours]))
+            costs[run].append(run())
+    return Pairs(tuple(costs[peer]), tuple(costs[ours]))
 
 
-def run_pytest(folder: Path, *args: str, expect: int = 0) -> float:
-    """One run of pytest in a folder, in seconds of the wall clock.
+def run_pytest(folder: Path, *args: str, expect: int = 0) -> Cost:
+    """What one run of pytest in a folder costs.
 
     Raises RuntimeError with what it printed if its exit status is another than expected.
     """
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *args]
-    started = time.perf_counter()
+    started, used = time.perf_counter(), _cpu_of_children()
     done = subprocess.run(command, cwd=folder, env=_environment(folder), capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - started
+    cost = Cost(time.perf_counter() - started, _cpu_of_children() - used)
     if done.returncode != expect:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return seconds
+    return cost
 
 
 def report(benchmark: Benchmark, pairs: Pairs, figures: Sequence[Figure]) -> str:
     """What a benchmark found, in a few lines."""
-    peer, ours = pairs.medians
+    peer, ours = median(cost.wall for cost in pairs.peer), median(cost.wall for cost in pairs.ours)
+    ratios = pairs.ratios()
     lines = [
         f"{benchmark.name}: {benchmark.about}",
-        f"  {len(pairs.ours)} pairs, medians {peer:.3f}s without and {ours:.3f}s with, "
-        f"ratios {min(_ratios(pairs)):.3f} to {max(_ratios(pairs)):.3f}",
+        f"  {len(ratios)} pairs, medians {peer:.3f}s without and {ours:.3f}s with, "
+        f"ratios {min(ratios):.3f} to {max(ratios):.3f}, of processor time {median(pairs.cpu_ratios()):.3f}",
     ]
     return "\n".join([*lines, *(f"  {figure}" for figure in figures)])
 
 
-def _ratios(pairs: Pairs) -> list[float]:
-    return [ours / peer for ours, peer in zip(pairs.ours, pairs.peer, strict=True)]
+def _cpu_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ Run = Callable[..., pytest.RunResult]
 
 # What a test of a project under test writes with; it lies outside the project, so nothing collects it.
 JOURNAL_MODULE = '''
-import json, os, time
+import contextlib, json, os, time
 
 FILE = {file!r}
 
@@ -26,6 +26,13 @@ def note(name, **more):
     handle = os.open(FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(handle, (json.dumps(record) + "\\n").encode())
     os.close(handle)
+
+@contextlib.contextmanager
+def span(name):
+    """Note when something begins and when it ends."""
+    note(name)
+    yield
+    note(name + " ended")
 
 def wait_for(name, seconds=30):
     """Wait until a record of this name is in the journal, whoever wrote it."""
@@ -53,6 +60,18 @@ def pytest_phases_run_finished(result):
         json.dump({{phase.id: dataclasses.asdict(phase) for phase in result.phases}}, file)
 """
 
+# The plugin behind `Journal.placed`; it tells the truth where phases follow one another.
+PHASE_JOURNAL_MODULE = """
+from journal import note
+
+def pytest_phases_phase_changed(event):
+    if event.new == "open" and event.kind != "unphased":
+        note(event.id, kind="phase")
+
+def pytest_runtest_setup(item):
+    note(item.name, kind="test")
+"""
+
 
 @dataclass(frozen=True)
 class Journal:
@@ -75,9 +94,23 @@ class Journal:
         (record,) = [record for record in self.records if record["name"] == name]
         return record
 
+    def span(self, name: str) -> tuple[int, int]:
+        """When what was noted with `span` began and ended, in nanoseconds."""
+        return self[name]["at"], self[name + " ended"]["at"]
+
     def clear(self) -> None:
         """Forget everything, for a second run."""
         self.file.unlink(missing_ok=True)
+
+    def placed(self) -> dict[str, str]:
+        """The phase of each test that ran under `-p phase_journal`: the one that opened last before it."""
+        found, phase = {}, ""
+        for record in self.records:
+            if record.get("kind") == "phase":
+                phase = record["name"]
+            elif record.get("kind") == "test":
+                found[record["name"]] = phase
+        return found
 
 
 @dataclass(frozen=True)
@@ -133,6 +166,7 @@ def journal(beside: Path) -> Journal:
     """The journal of the project under test; its tests write with `from journal import note`."""
     file = beside / "journal.jsonl"
     (beside / "journal.py").write_text(JOURNAL_MODULE.format(file=str(file)), encoding="utf-8")
+    (beside / "phase_journal.py").write_text(PHASE_JOURNAL_MODULE, encoding="utf-8")
     return Journal(file)
 
 
@@ -154,6 +188,20 @@ def run(pytester: pytest.Pytester, beside: Path) -> Run:
         )
 
     return start
+
+
+@pytest.fixture
+def refused() -> Callable[[pytest.RunResult], list[str]]:
+    """A function that returns the problems a run ended with, as a usage error and without a traceback."""
+
+    def problems(result: pytest.RunResult) -> list[str]:
+        text = result.stdout.str() + result.stderr.str()
+        assert result.ret == pytest.ExitCode.USAGE_ERROR, text
+        assert "Traceback" not in text
+        assert "INTERNALERROR" not in text
+        return [line.removeprefix("ERROR: ") for line in result.errlines if line.startswith("ERROR: ")]
+
+    return problems
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from importlib.util import find_spec
 
 import pytest
 
@@ -90,7 +90,7 @@ def test_red_phase_blocks_its_dependents_and_nothing_else(workers, chain, run, o
     }  # fmt: skip
     assert phases()["3"]["blocked_by"] == ["1"]
     result.stdout.fnmatch_lines(["*test_p2.py::test_p2 BLOCKED*", "*test_p3.py::test_p3 BLOCKED*"])
-    result.stdout.fnmatch_lines(["*= 1 failed, 4 passed, 2 blocked in *"])
+    assert result.parseoutcomes() == {"failed": 1, "passed": 4, "blocked": 2}
     result.stdout.no_fnmatch_line("*[[]gw?[]]*BLOCKED*")
 
 
@@ -174,6 +174,16 @@ KINDS = {
         """,
         "1 failed",
     ),
+    "unittest-subtest": (
+        """
+        import unittest
+        class TestIt(unittest.TestCase):
+            def test_kind(self):
+                for number in (1, 2, 3):
+                    with self.subTest(number=number): self.assertNotEqual(number, 2)
+        """,
+        "1 failed",
+    ),
     "assertion-in-thread": (
         """
         import pytest
@@ -199,8 +209,17 @@ KINDS = {
         """,
         "1 failed",
     ),
-    "surrogate": ("def test_kind(): assert False, '\\udc80'", "1 failed"),
 }
+
+if find_spec("_pytest.subtests") or find_spec("pytest_subtests"):
+    KINDS["subtests-fixture"] = (
+        """
+        def test_kind(subtests):
+            for number in (1, 2, 3):
+                with subtests.test(number=number): assert number != 2
+        """,
+        "1 failed",
+    )
 
 HARMLESS = {
     "passes": "def test_kind(): pass",
@@ -238,3 +257,101 @@ def test_every_kind_of_failure_makes_just_its_phase_red(workers, pytester, plan,
     expected |= {f"after-{kind}": ("green", "") for kind in (*HARMLESS, *EMPTY)}
     assert found == expected
     assert all(sum(phase["tests"].values()) == 1 for kind, phase in phases().items() if kind in KINDS)
+
+
+# Session fixtures ----------------------------------------------------------------------------
+
+SESSION_FIXTURE = """
+import pytest
+
+@pytest.fixture(scope="session")
+def broken():
+    yield
+    raise OSError("the session fixture broke")
+"""
+
+
+@WORKERS
+def test_broken_teardown_of_the_session_makes_the_last_phase_red(workers, pytester, chain, run, outcomes, phases):
+    """What fails when a worker ends belongs to the phase of the last item that this worker ran."""
+    pytester.makeconftest(SESSION_FIXTURE)
+    chain(test_p1="def test_p1(broken): pass")
+
+    result = run("--phases", "plan.md", workers)
+
+    assert result.ret == 1
+    (last,) = [name for name, outcome, _ in outcomes().cases if outcome == "error"]
+    red = {name: phase["reason"] for name, phase in phases().items() if phase["state"] == "red"}
+    assert list(red) == [last.removeprefix("test_p").removeprefix("test_")]
+    assert "an error in a teardown" in red.popitem()[1]
+    assert result.parseoutcomes() == {"passed": 6, "errors": 1}
+    result.stdout.fnmatch_lines(["*the session fixture broke*"])
+
+
+@WORKERS
+def test_session_is_torn_down_and_judged_after_exitfirst(workers, pytester, chain, run, outcomes, phases):
+    """With -x the session fixtures of a worker are torn down too, and what breaks there is reported."""
+    pytester.makeconftest(SESSION_FIXTURE)
+    chain(test_p1="def test_p1(broken): assert False")
+
+    result = run("--phases", "plan.md", workers, "-x")
+
+    assert result.ret == 1
+    assert [(name, outcome) for name, outcome, _ in outcomes().cases if outcome in ("failed", "error")] == [
+        ("test_p1", "failed"), ("test_p1", "error"),
+    ]  # fmt: skip
+    assert phases()["1"]["state"] == "red"
+    assert {"failed": 1, "errors": 1}.items() <= result.parseoutcomes().items()
+    result.stdout.fnmatch_lines(["*the session fixture broke*"])
+
+
+# Collection ----------------------------------------------------------------------------------
+
+
+@WORKERS
+@pytest.mark.parametrize("broken", ["def test_p1(:", "import no_such_module"])
+def test_collection_error_makes_just_its_phase_red(broken, workers, chain, run, outcomes, phases):
+    """A module that cannot be imported makes its phase red; what does not need it runs."""
+    chain(test_p1=broken)
+
+    result = run("--phases", "plan.md", workers)
+
+    assert result.ret == 1
+    assert {name: phase["state"] for name, phase in phases().items()} == {
+        "1": "red", "2": "blocked", "3": "blocked", "4": "green", "5": "green", "unphased": "green",
+    }  # fmt: skip
+    assert phases()["1"]["reason"] == "collection error in test_p1.py"
+    assert outcomes().message("test_p3") == "blocked by phase 1 (collection error in test_p1.py)"
+    assert result.parseoutcomes() == {"passed": 3, "blocked": 2, "errors": 1}
+
+
+@WORKERS
+def test_broken_conftest_of_a_folder_makes_its_phases_red(workers, pytester, plan, run, phases):
+    """Where the conftest of a folder fails, every phase with tests in this folder is red, no other."""
+    plan(
+        """
+        ### Phase in: Tests in the folder
+        dependencies: []
+        tests: [tests/broken/test_in.py]
+        ### Phase all: The folder
+        dependencies: []
+        tests: [tests/broken]
+        ### Phase out: Tests elsewhere
+        dependencies: []
+        tests: [tests/test_out.py]
+        ### Phase after: What needs the folder
+        dependencies: [in]
+        tests: [tests/test_after.py]
+        """.replace("\n        ", "\n")
+    )
+    names = ("broken/test_in", "broken/test_too", "test_out", "test_after")
+    pytester.makepyfile(**{f"tests/{name}": "def test_it(): pass" for name in names})
+    pytester.makepyfile(**{"tests/broken/conftest": "raise OSError('broken conftest')"})
+
+    result = run("--phases", "plan.md", workers)
+
+    assert result.ret == 1
+    states = {name: phase["state"] for name, phase in phases().items()}
+    assert states == {"in": "red", "all": "red", "out": "green", "after": "blocked"}
+    assert {"passed": 1, "blocked": 1}.items() <= result.parseoutcomes().items()
+    result.stdout.fnmatch_lines(["*broken conftest*"])

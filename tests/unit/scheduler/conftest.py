@@ -30,6 +30,7 @@ from pytest_phases.scheduler.protocol import (
     ItemKind,
     ItemsFound,
     ItemsLost,
+    PhaseCleared,
     PhaseFailed,
     Refresh,
     Send,
@@ -51,9 +52,9 @@ class Talk:
     event, in seconds; `sent_to` names the worker that each item was sent to last.
     """
 
-    def __init__(self, plan: str, items: str, workers: str, schedule: str) -> None:
+    def __init__(self, plan: str, items: str, workers: str, schedule: str, uncleared: str = "") -> None:
         self.clock = 0.0
-        self.core = Core(build(read_plan(plan)), schedule)
+        self.core = Core(build(read_plan(plan)), schedule, uncleared.split())
         self.sent_to: dict[int, str] = {}
         self._numbered = 0
         self._unphased = UNPHASED in items
@@ -100,9 +101,13 @@ class Talk:
             said = self.tell(ItemFinished(self.sent_to[item], item, Outcome(outcome), took, self.clock))
         return said
 
-    def fails(self, phase: str, reason: str) -> list[str]:
+    def fails(self, phase: str, reason: str, *, for_all: bool = False) -> list[str]:
         """Something other than a running item makes a phase red."""
-        return self.tell(PhaseFailed(phase, reason, self.clock))
+        return self.tell(PhaseFailed(phase, reason, self.clock, for_all))
+
+    def cleared(self, phase: str) -> list[str]:
+        """What the items of a phase had to wait for is in order."""
+        return self.tell(PhaseCleared(phase, self.clock))
 
     def stops(self) -> list[str]:
         """Nothing more may be started."""
@@ -181,9 +186,15 @@ def talk() -> Callable[..., Talk]:
     """Begin a conversation: `talk("1 2<1", "1*3 2")`, in waves and with one worker w1 unless told."""
 
     def begin(
-        plan: str, items: str = "", workers: str = "w1", schedule: str = "waves", *, start: bool = True
+        plan: str,
+        items: str = "",
+        workers: str = "w1",
+        schedule: str = "waves",
+        *,
+        start: bool = True,
+        uncleared: str = "",
     ) -> Talk:
-        conversation = Talk(plan, items, workers, schedule)
+        conversation = Talk(plan, items, workers, schedule, uncleared)
         if start:
             conversation.starts()
         return conversation

@@ -188,3 +188,57 @@ class TestPhaseFailed:
         for reason in ("a.py", "b.py", "a.py"):
             run.fails("1", reason)
         assert run.result("1").reason == "a.py; b.py"
+
+    def test_for_all_its_items(self, talk) -> None:
+        """Those that were not started are blocked, those found later too; what runs ends."""
+        run = talk("1 2<1", "1*4 2", workers="w1 w2")
+        assert run.fails("1", "no server", for_all=True) == [
+            "1 failing",
+            "2 blocked",
+            "block 4: blocked by phase 1 (no server)",
+            "block 3: no server",
+        ]
+        assert run.finds("1*2") == ["block 5 6: no server"]
+        assert run.ends(0, 1, 2) == ["1 red", "wave 1 closed", "wave 2 closed"]
+
+    def test_for_all_items_of_its_streams(self, talk) -> None:
+        """Nothing of a phase that failed as a whole is started, in whatever stream it stands."""
+        run = talk("1 2<1 2/A 2/B<2/A", "1 2 2/A 2/B")
+        assert run.fails("2", "stale", for_all=True) == ["block 1: stale", "block 2: stale", "block 3: stale"]
+        assert run.ends(0)[:4] == ["1 green", "wave 1 closed", "2 open", "2 failing"]
+        assert run.states == "1 green, 2 red, 2/A empty, 2/B empty"
+
+
+class TestCleared:
+    """Something is looked at when a phase opens, before any of its items may start."""
+
+    def test_items_wait_until_it_is_in_order(self, talk) -> None:
+        """The phase is open and nothing of it is sent, its streams included, until it is cleared."""
+        run = talk("1 2<1 2/A", "1 2 2/A", workers="w1 w2", uncleared="2")
+        assert run.ends(0) == ["1 green", "wave 1 closed", "2 open", "2/A open"]
+        assert run.cleared("2") == ["w1: 2", "w2: 1"]
+
+    def test_an_empty_phase_closes_when_it_is_cleared(self, talk) -> None:
+        """It cannot be told from one that will fail any sooner."""
+        run = talk("1 2<1", "2", uncleared="1")
+        assert run.opening == ["1 open"]
+        assert run.cleared("1") == ["1 empty", "wave 1 closed", "2 open", "w1: 0"]
+
+    def test_what_is_not_in_order_blocks_all_its_items(self, talk) -> None:
+        """The phase is red at once, and nothing of it was started."""
+        run = talk("1 2<1", "1*2 2", uncleared="1")
+        assert run.fails("1", "missing: app.whl", for_all=True) == [
+            "1 failing",
+            "2 blocked",
+            "block 2: blocked by phase 1 (missing: app.whl)",
+            "block 0 1: missing: app.whl",
+            "1 red",
+            "wave 1 closed",
+            "wave 2 closed",
+        ]
+
+    def test_clearing_before_it_opens_leaves_nothing_to_wait_for(self, talk) -> None:
+        """Early word is as good as late."""
+        run = talk("1 2<1", "1 2", uncleared="2")
+        assert run.cleared("2") == []
+        assert run.ends(0)[-1] == "w1: 1"

@@ -62,7 +62,7 @@ def test_no_refresh_where_no_stage_stands_before(talk, plan: str, items: str) ->
 
 def test_a_worker_that_has_seen_it_is_not_asked_again(talk) -> None:
     """A new worker collects everything as it is now, and so needs no refresh."""
-    run = talk("1 2<1", "1:build 2*4")
+    run = talk("1 2<1", "1:build 2*3")
     run.ends(0)
     run.dies("w1")
     assert run.joins("w2", generation=1) == ["w2: 1 2 3"]

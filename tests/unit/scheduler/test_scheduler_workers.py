@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from pytest_phases.scheduler.priority import FIRST, LOOKAHEAD
+
+
+def span(start: int, stop: int) -> str:
+    """The numbers from `start` up to `stop`, as they are sent."""
+    return " ".join(map(str, range(start, stop)))
+
 
 def test_a_crash_fails_the_running_item_once_and_puts_the_others_back_first(talk) -> None:
     """What the worker had not started goes to the others, before anything else."""
-    run = talk("1 2<1", "1*8 2", workers="w1")
+    run = talk("1 2<1", "1*3 2", workers="w1")
     assert run.opening == ["1 open", "w1: 0 1 2"]
-    assert run.dies("w1", running=0) == ["1 failing", "2 blocked", "block 8: blocked by phase 1 (1 failed)"]
+    assert run.finds("1") == []
+    assert run.dies("w1", running=0) == ["1 failing", "2 blocked", "block 3: blocked by phase 1 (1 failed)"]
     assert run.result("1").tests.failed == 1
-    assert run.joins("w2") == ["w2: 1 2 3"]
+    assert run.joins("w2") == ["w2: 1 2 4"]
 
 
 def test_a_worker_that_ends_between_two_items_loses_nothing(talk) -> None:
@@ -47,20 +55,22 @@ def test_all_workers_gone_then_a_new_one(talk) -> None:
 
 def test_a_late_worker_takes_part(talk) -> None:
     """A worker that joins in the middle gets its share at once."""
-    run = talk("1", "1*9")
-    assert run.joins("w2") == ["w2: 3 4", "w2: 5"]
+    run = talk("1", "1*100")
+    assert run.opening == ["1 open", f"w1: {span(0, FIRST)}"]
+    assert run.joins("w2")[0] == f"w2: {span(FIRST, 2 * FIRST)}"
 
 
 def test_a_batch_is_a_fair_share(talk) -> None:
     """At the start each worker gets a few, in turn, and most stays on the board."""
     run = talk("1", "1*100", workers="w1 w2")
-    assert run.opening == ["1 open", "w1: 0 1 2", "w2: 3 4 5"]
+    assert run.opening == ["1 open", f"w1: {span(0, FIRST)}", f"w2: {span(FIRST, 2 * FIRST)}"]
 
 
 def test_short_items_are_sent_in_larger_batches(talk) -> None:
-    """By the mean of a millisecond a worker holds a tenth of a second of work."""
+    """As soon as a mean is known a worker holds so many seconds of work, the one that ends included."""
     run = talk("1", "1*1000", workers="w1 w2")
-    assert run.ends(0, took=0.001) == [f"w1: {' '.join(map(str, range(6, 104)))}"]
+    wanted = int(LOOKAHEAD / 0.001)
+    assert run.ends(0, took=0.001) == [f"w1: {span(2 * FIRST, FIRST + 1 + wanted)}"]
 
 
 def test_one_worker_may_hold_all_that_is_left(talk) -> None:
@@ -103,6 +113,13 @@ class TestStopped:
         assert run.ends(*in_flight) == []
         assert run.joins("w3") == []
         assert run.core.finished
+
+    def test_nobody_is_asked_to_refresh(self, talk) -> None:
+        """What was built is of no interest any more."""
+        run = talk("1 2<1", "1:build 2?", workers="w1 w2")
+        assert run.ends(0)[-1] == "w1: refresh 1"
+        assert run.stops() == ["2 interrupted", "wave 2 closed"]
+        assert run.refreshed("w1", 0) == []
 
     def test_what_fails_afterwards_still_counts(self, talk) -> None:
         """An item in flight that fails makes its phase red; nobody is left to be blocked."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pytest
@@ -134,36 +134,39 @@ class Laws:
 
 @dataclass(frozen=True)
 class Case:
-    """A plan, its laws, and what was collected for it."""
+    """A plan, its laws, what was collected for it, and whether that may be stages."""
 
     laws: Laws
     items: tuple[Item, ...]
+    staged: bool
 
 
-def draw_case(sketches: list[Sketch], unphased: int) -> Case:
-    """The case of some sketches, with so many unphased tests."""
+def draw_case(sketches: list[Sketch], *, staged: bool, unphased: int) -> Case:
+    """The case of some sketches, with or without their stages, and with so many unphased tests."""
     laws = Laws(draw_plan(sketches))
-    return Case(laws, tuple(draw_items(sketches, laws, unphased)))
+    drawn = sketches if staged else [replace(sketch, stages=0, late=False) for sketch in sketches]
+    return Case(laws, tuple(draw_items(drawn, laws, unphased)), staged)
 
 
-SKETCHES = st.lists(
-    st.builds(
-        Sketch,
-        back=st.frozensets(st.integers(1, 8), max_size=3),
-        tests=st.sampled_from([1, 0, 2, 3, 5, 8]),
-        stages=st.sampled_from([0, 0, 0, 1, 3]),
-        streams=st.sampled_from([0, 0, 0, 2, 3]),
-        chained=st.booleans(),
-        serial=rarely(8),
-        late=rarely(3),
-        sync_below=rarely(8),
-    ),
-    min_size=1,
-    max_size=40,
+SKETCH = st.builds(
+    Sketch,
+    back=st.frozensets(st.integers(1, 8), max_size=3),
+    tests=st.sampled_from([1, 0, 2, 3, 5, 8]),
+    stages=st.sampled_from([0, 0, 0, 1, 3]),
+    streams=st.sampled_from([0, 0, 0, 2, 3]),
+    chained=st.booleans(),
+    serial=rarely(8),
+    late=rarely(3),
+    sync_below=rarely(8),
 )
 
 
 @pytest.fixture(scope="session")
 def cases() -> st.SearchStrategy[Case]:
-    """Random plans with their laws and items."""
-    return st.builds(draw_case, SKETCHES, st.sampled_from([0, 0, 1, 10, 300]))
+    """Random plans of 1 to 40 phases with their laws and items."""
+    return st.builds(
+        draw_case,
+        st.integers(1, 40).flatmap(lambda phases: st.lists(SKETCH, min_size=phases, max_size=phases)),
+        staged=st.booleans(),
+        unphased=st.sampled_from([0, 0, 1, 10, 300]),
+    )
