@@ -98,9 +98,12 @@ def explain_conftest(early_config: pytest.Config, failure: ConftestImportFailure
 
 
 def settle_workers(config: pytest.Config) -> None:
-    """A dry run needs no workers, and `--tx` says which ones there are."""
+    """A dry run needs no workers, and `--tx` says which ones there are.
+
+    A worker has the same options and makes no workers of its own.
+    """
     option = config.option
-    if not hasattr(option, "numprocesses"):
+    if not hasattr(option, "numprocesses") or hasattr(config, "workerinput"):
         return
     if option.phases_dry_run:
         option.numprocesses = 0

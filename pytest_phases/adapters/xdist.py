@@ -369,6 +369,15 @@ class XdistScheduler:
         if stopping and not self._stopped and not self.tests_finished:
             self._stopped = True
             self._run.tell(Stopped(self._run.now()))
+            for worker in self._workers.values():
+                self._take_back(worker)
+
+    @staticmethod
+    def _take_back(worker: Worker) -> None:
+        """Only what has begun is finished; xdist takes back all it is asked for or nothing, so one by one."""
+        with suppress(OSError):
+            for number in worker.sent:
+                worker.node.send_steal([worker.indices[number]])
 
     @property
     def _dsession(self) -> DSession:

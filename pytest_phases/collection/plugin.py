@@ -7,13 +7,12 @@ from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from _pytest.runner import collect_one_node
 
 from pytest_phases.collection.freshness import Freshness
 from pytest_phases.collection.late import LateModules
 from pytest_phases.collection.paths import collect_missing, new_modules, on_disk, paths_of, test_modules
 from pytest_phases.collection.placement import Placement, Placer, has_phase_mark
-from pytest_phases.collection.selection import is_restricted, leaves_out, needed_units, selected
+from pytest_phases.collection.selection import failed_before, is_restricted, leaves_out, needed_units, selected
 from pytest_phases.collection.site_paths import add_site_paths
 from pytest_phases.collection.source_marks import phase_in_source
 from pytest_phases.graph import build
@@ -137,7 +136,7 @@ class PhaseCollection:
             units = needed_units(plan, wanted)
         else:
             units = {unit.id for unit in plan.units()}
-        named = {stage.nodeid for stage in asked_for}
+        named = {stage.nodeid for stage in asked_for} | failed_before(self._config)
         before = needed_units(plan, {stage.phase for stage in asked_for}) - {
             stage.phase for stage in asked_for
         }
@@ -151,10 +150,8 @@ class PhaseCollection:
         ]
 
     def _collect_plan(self, session: pytest.Session) -> Iterable[StageItem]:
-        file = PlanFile.of(session, self._plan_path(), self._settings)
-        report = collect_one_node(file)
-        session.config.hook.pytest_collectreport(report=report)
-        for unit in report.result:
+        # pytest's hooks for a file are passed by: `--lf` leaves out files in which nothing has failed.
+        for unit in PlanFile.of(session, self._plan_path(), self._settings).collect():
             yield from (item for item in session.genitems(unit) if isinstance(item, StageItem))
 
     def _table(

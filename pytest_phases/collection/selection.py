@@ -16,6 +16,13 @@ def is_restricted(config: pytest.Config) -> bool:
     )
 
 
+def failed_before(config: pytest.Config) -> set[str]:
+    """The node ids that `--lf` asks for, stages among them; none without `--lf`."""
+    if not config.getoption("lf", False) or config.cache is None:
+        return set()
+    return set(config.cache.get("cache/lastfailed", {}))
+
+
 def leaves_out(config: pytest.Config) -> bool:
     """Whether the user leaves out paths that the plan may well name."""
     return bool(config.option.ignore or config.option.ignore_glob)

@@ -161,12 +161,14 @@ def wave_line(wave: WaveResult) -> str:
 
 
 def sequential_warnings(result: RunResult) -> Iterator[str]:
-    """Phases that were planned in parallel and ran one after another, by name."""
+    """Phases that were planned in parallel and ran one after another, by name, a line for each wave."""
     titles = {phase.id: phase.title for phase in result.phases}
+    why = ", with one worker" if result.workers == 1 else ""
     for wave in result.waves:
-        for first, second in wave.sequential:
-            both = f"{titles[first]} and {titles[second]}"
-            yield f"warning: {both} were planned in parallel and ran one after another"
+        *others, last = list(dict.fromkeys(phase for pair in wave.sequential for phase in pair)) or [""]
+        if others:
+            listed = f"{', '.join(titles[phase] for phase in others)} and {titles[last]}"
+            yield f"warning: {listed} were planned in parallel and ran one after another{why}"
 
 
 def _said(event: PhaseChanged) -> str:

@@ -12,6 +12,10 @@ from pytest_phases.events import WaveResult
 from pytest_phases.graph import Graph
 
 
+WORTH_TELLING = 0.1
+"""Seconds of work: a phase with less is over before a second worker could be of any help."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Span:
     """From a first start to a last stop, the seconds of work between them, and who did it."""
@@ -70,7 +74,7 @@ class Timeline:
 
     def _wave(self, number: int, phases: tuple[str, ...], workers: int, work: _Work) -> WaveResult:
         span = _union(self._of_phase(phase) for phase in phases)
-        sequential = tuple(self._sequential(phases)) if workers > 1 else ()
+        sequential = tuple(self._sequential(phases))
         if span is None or not span.seconds:
             return WaveResult(number, phases, 0.0, 0.0, 0.0, sequential)
         done = work.before(span.stop) - work.before(span.start)
@@ -91,7 +95,8 @@ class Timeline:
         nodes = self._graph.nodes
         ran = [(unit, span) for unit, span in spans.items() if span is not None and not nodes[unit].serial]
         for (unit, span), (other, other_span) in combinations(ran, 2):
-            if span.apart(other_span) and not self._ordered(unit, other):
+            worth_telling = min(span.busy, other_span.busy) >= WORTH_TELLING
+            if worth_telling and span.apart(other_span) and not self._ordered(unit, other):
                 yield unit, other
 
     def _ordered(self, unit: str, other: str) -> bool:

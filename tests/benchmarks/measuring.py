@@ -120,6 +120,10 @@ def _cpu_of_children() -> float:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """The folder's own plugins can be named by -p, and nothing of this shell changes the run."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PHASES_"))}
+    """The folder's own plugins can be named by -p, and nothing of this shell changes the run.
+
+    Without byte code on disk, say, every process would compile everything again.
+    """
+    ours = ("PYTEST_", "PHASES_", "PYTHON")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "PYTHONPATH": str(folder)}

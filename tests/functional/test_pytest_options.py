@@ -100,7 +100,7 @@ def test_run_without_terminal_is_judged_the_same(workers, project, run, outcomes
     assert result.ret == 1
     assert result.outlines == []
     assert sorted(outcomes().as_dict().items()) == [
-        ("1::build-it", "passed"), ("3::build-other", "passed"), ("test_bad", "failed"), ("test_good", "passed"),
+        ("build-it", "passed"), ("build-other", "passed"), ("test_bad", "failed"), ("test_good", "passed"),
         ("test_p1", "passed"), ("test_p3", "passed"), ("test_slow", "passed"),
     ]  # fmt: skip
     assert {name: phase["state"] for name, phase in phases().items()} == {"1": "green", "2": "red", "3": "green"}

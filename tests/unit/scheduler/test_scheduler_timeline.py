@@ -85,9 +85,15 @@ def test_what_was_planned_in_parallel_and_was_not(timeline, rows, sequential) ->
     assert wave.sequential == sequential
 
 
-def test_with_one_worker_nothing_could_overlap(timeline) -> None:
-    """No pair is named for what could not have been otherwise."""
+def test_with_one_worker_everything_is_in_turn(timeline) -> None:
+    """The pair is named all the same: it was planned in parallel."""
     (wave,) = timeline("1 2", "1 w1 0 1", "2 w1 1 2").waves(1)
+    assert wave.sequential == (("1", "2"),)
+
+
+def test_what_is_over_in_no_time_is_not_named(timeline) -> None:
+    """A phase of less than a tenth of a second would not have gained by a second worker."""
+    (wave,) = timeline("1 2", "1 w1 0 0.09", "2 w2 1 9").waves(2)
     assert wave.sequential == ()
 
 

@@ -222,7 +222,7 @@ class Run:
             assert number in self.waiting, "sent twice"
             assert item.kind is not ItemKind.MODULE
             assert all(self.outcomes[need] not in BAD for need in item.needs)
-            assert self.may_start(item.phase) or self.failed_closed
+            assert self.may_start(item.phase)
             built = {stage for stage in self.stages_before(number) if self.has_run(stage)}
             assert built <= worker.seen
             self.waiting.discard(number)
@@ -236,7 +236,8 @@ class Run:
         earlier = (other for other, its_wave in self.laws.wave.items() if its_wave < wave)
         return (
             all(self.is_over(other) for other in self.laws.before[unit])
-            and not self.is_blocked(unit)
+            # What has failed only after it had closed may have let others open before.
+            and (self.failed_closed or not self.is_blocked(unit))
             and all(self.is_over(part) for other in earlier for part in self.laws.whole[other])
         )
 
@@ -264,7 +265,7 @@ class Run:
         assert not (change.old.closed and not change.new.closed)
         self.states[change.id] = change.new
         if change.id in self.of and change.new is State.OPEN:
-            assert self.may_start(change.id) or self.failed_closed
+            assert self.may_start(change.id)
         if change.id in self.of and change.new is State.FAILING and not self.is_red(change.id):
             # A module of it that everything was built for could not be collected all the same.
             missing = {item for item in self.of[change.id] & self.waiting if self.is_module(item)}
