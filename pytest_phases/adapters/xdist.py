@@ -1,9 +1,9 @@
 """The controller's side of xdist: its scheduler protocol on one hand, the core on the other.
 
 What is xdist's business stays here: indices, the parking item, taking it back before more is
-sent, cloning workers. A worker's queue always ends in the parking item; before more work goes to
-a worker that is still busy, the queued parking item is taken back, else module fixtures would be
-torn down for it and set up again.
+sent, cloning workers. The queue of a worker that is about to run dry ends in the parking item;
+before more work goes to a worker that is still busy, the queued parking item is taken back, else
+module fixtures would be torn down for it and set up again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -35,13 +36,18 @@ from pytest_phases.adapters.run import Order, Run
 from pytest_phases.scheduler.protocol import Send, Stopped, WorkerGone, WorkerReady, WorkerRefreshed
 from pytest_phases.table import Table
 
+NEARLY_DRY = 16
+"""With so many items left a worker is sent the parking item; before, more work is likely to come,
+and every message costs as much as a short test."""
+
 
 @dataclass(slots=True, eq=False)
 class Worker:
     """A worker as the controller knows it.
 
     `numbers` gives the run's number for each index of the worker's items, None for our own;
-    `sent` holds what it has not finished, in order; `last` is what it finished last.
+    `sent` holds what it has not finished, in order; `last` is what it finished last; `parked` says
+    that its queue ends in the parking item.
     """
 
     node: WorkerController
@@ -55,6 +61,7 @@ class Worker:
     sent: dict[int, None] = field(default_factory=dict)
     last: int | None = None
     parking: int = -1
+    parked: bool = False
     joined: bool = False
     crashed: bool = False
 
@@ -190,6 +197,7 @@ class XdistScheduler:
             self._stop_if_asked()
             self._run.finished(worker.name, number, duration)
         self._carry_out()
+        self._park(worker)
 
     def mark_test_pending(self, item: str) -> None:
         """xdist's plugins for reruns may ask for an item again; the core runs each item once."""
@@ -353,15 +361,22 @@ class XdistScheduler:
 
     def _send(self, worker: Worker, order: Order) -> None:
         if isinstance(order, Send):
-            if worker.sent:
+            if worker.parked and worker.sent:
                 worker.node.send_steal([worker.parking])
-            worker.node.send_runtest_some(
-                [*(worker.indices[number] for number in order.items), worker.parking]
-            )
+            indices = [worker.indices[number] for number in order.items]
+            worker.parked = len(worker.sent) + len(indices) <= NEARLY_DRY
+            worker.node.send_runtest_some([*indices, worker.parking] if worker.parked else indices)
             worker.sent.update(dict.fromkeys(order.items))
         else:
             worker.channel.send(pack(RefreshNow(order.generation, self._run.ended, self._run.blocked)))
             worker.node.send_runtest_some([worker.parking + 1, worker.parking])
+
+    def _park(self, worker: Worker) -> None:
+        """Nothing more came for a worker that is about to run dry."""
+        if worker.joined and not worker.parked and len(worker.sent) <= NEARLY_DRY:
+            worker.parked = True
+            with suppress(OSError):
+                worker.node.send_runtest_some([worker.parking])
 
     def _stop_if_asked(self) -> None:
         """`-x`, `--maxfail` and Ctrl-C on a worker: xdist shuts down, so nothing more may be sent."""
@@ -379,7 +394,7 @@ class XdistScheduler:
             for number in worker.sent:
                 worker.node.send_steal([worker.indices[number]])
 
-    @property
+    @cached_property
     def _dsession(self) -> DSession:
         session = self.config.pluginmanager.getplugin("dsession")
         assert isinstance(session, DSession)

@@ -21,6 +21,8 @@ _COLORS = {
 }
 _COLUMNS = ("phase", "state", "passed", "failed", "skipped", "blocked", "stages", "time", "")
 _NAMES = ("phase", "state")
+# From -qq on pytest leaves out its own last line.
+_QUIET = -1
 _NOT_IN_EFFECT = (
     ("coverage", "coverage thresholds are not judged"),
     ("locks", "locks and boundaries are not kept"),
@@ -106,7 +108,7 @@ class TerminalObserver:
     def pytest_terminal_summary(self) -> None:
         """The table of phases, and how parallel each wave was."""
         result = self._result
-        if result is None or not result.phases:
+        if result is None or not result.phases or self._reporter.verbosity < _QUIET:
             return
         self._reporter.section("phases")
         for line, state in table(result.phases):

@@ -11,7 +11,6 @@ from itertools import accumulate, combinations
 from pytest_phases.events import WaveResult
 from pytest_phases.graph import Graph
 
-
 WORTH_TELLING = 0.1
 """Seconds of work: a phase with less is over before a second worker could be of any help."""
 

@@ -109,11 +109,11 @@ def source(pytester):
 
 
 def test_tests_see_what_was_built(pytester, plan, run, outcomes, journal, source):
-    """On the first run, after a change and without one, tests see the build as it is, and counts are right."""
+    """On the first run, after a change and without one, tests see the build as it is; counts are right."""
     plan(GENERATE + USE)
     pytester.makepyfile(**USES, **FALLBACK)
     args = ("--phases", "plan.md", "-n2", "-v", "--doctest-modules")
-    for value in (3, 4, 2):
+    for value in (3, 2):
         source(value)
         journal.clear()
         result = run(*args)
@@ -121,17 +121,19 @@ def test_tests_see_what_was_built(pytester, plan, run, outcomes, journal, source
         result.assert_outcomes(passed=value + 6)
         assert len(outcomes().cases) == value + 6
         assert _is_right(result)
-        assert sorted(journal.names) == ["beside", "fallback", *(f"import {number}" for number in range(value))]
+        imports = [f"import {number}" for number in range(value)]
+        assert sorted(journal.names) == ["beside", "fallback", *imports]
     journal.clear()
     result = run(*args)
     result.assert_outcomes(passed=8)
-    assert {record["worker"] for record in journal.records} <= {"gw0", "gw1"}, "nothing was built, so nothing replaced"
+    # Nothing was built anew, so no worker was replaced.
+    assert {record["worker"] for record in journal.records} <= {"gw0", "gw1"}
 
 
 def test_one_process_collects_late_and_does_not_run_old_code(
     pytester, plan, run, outcomes, phases, journal, source
 ):
-    """With -n0 modules are collected late; what is loaded cannot be replaced, so its phase is red, and says so."""
+    """With -n0 modules are collected late; what is loaded cannot be replaced, so its phase is red."""
     plan(GENERATE + USE.replace("test_fallback.py, ", ""))
     pytester.makepyfile(**USES)
     args = ("--phases", "plan.md", "-n0", "-v", "--doctest-modules")
@@ -150,7 +152,7 @@ def test_one_process_collects_late_and_does_not_run_old_code(
 
 
 def test_one_process_does_not_run_a_fallback(pytester, plan, run, phases, journal, source):
-    """With -n0 a module that fell back before the build makes its phase red instead of testing the fallback."""
+    """With -n0 a module that fell back before the build makes its phase red; it is not tested."""
     plan(GENERATE + "### Phase 2: Use\ndependencies: [1]\ntests: [test_fallback.py]\n")
     pytester.makepyfile(**FALLBACK)
     source(3)
@@ -189,7 +191,7 @@ def test_what_a_stage_installs_can_be_imported(pytester, plan, journal, monkeypa
     with ZipFile(pytester.path / "library-1-py3-none-any.whl", "w") as wheel:
         wheel.writestr("library.py", "VALUE = 1\n")
         wheel.writestr("library-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: library\nVersion: 1\n")
-        wheel.writestr("library-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("library-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
         wheel.writestr("library-1.dist-info/RECORD", "")
     pytester.makepyfile(
         test_installed="""
@@ -230,19 +232,19 @@ tests: [test_more.py]
 """
 
 
-def test_replaced_workers_are_torn_down(pytester, plan, run, phases, journal, monkeypatch):
-    """Session fixtures of a replaced worker are torn down; one that fails there is an error of its last item."""
+def test_replaced_workers_are_torn_down(pytester, plan, run, phases, journal):
+    """Session fixtures of a replaced worker are torn down; what fails there is an error of its last item."""
     plan(TORN_DOWN)
     pytester.makeconftest(
         """
-        import os, pytest
+        import pytest
         from journal import note
         @pytest.fixture(scope="session")
         def database(worker_id):
             note("set up")
             yield
             note("torn down")
-            assert worker_id not in os.environ.get("BROKEN_IN", "")
+            assert worker_id not in ("gw0", "gw1"), "the workers that the run begins with"
         """
     )
     pytester.makepyfile(
@@ -251,19 +253,16 @@ def test_replaced_workers_are_torn_down(pytester, plan, run, phases, journal, mo
         test_more="def test_more(database): pass",
     )
     result = run("--phases", "plan.md", "-n2")
-    assert result.ret == 0, result.stdout.str()
-    assert journal.names.count("set up") == journal.names.count("torn down") >= 2
-    (pytester.path / "made.py").unlink()
-    monkeypatch.setenv("BROKEN_IN", "gw0, gw1")
-    result = run("--phases", "plan.md", "-n2")
     assert result.ret == 1
+    assert journal.names.count("set up") == journal.names.count("torn down") >= 2
     result.assert_outcomes(passed=4, errors=1)
-    assert phases()["1"]["state"] == "red"
+    assert {name: phase["state"] for name, phase in phases().items()} == {"1": "red", "2": "green", "3": "green"}
 
 
-def test_a_worker_may_crash_behind_a_build(pytester, plan, run, outcomes, phases):
+def test_a_worker_may_crash_behind_a_build(pytester, plan, run, outcomes, phases, source):
     """The worker that takes the place of one that crashed can import what was built before."""
-    plan(GENERATE.replace("source", "plan.md").replace("value = Path", "value = 1 or Path") + "### Phase 2: Use\ndependencies: [1]\ntests: [test_crash.py, test_rest.py]\n")
+    plan(GENERATE + "### Phase 2: Use\ndependencies: [1]\ntests: [test_crash.py, test_rest.py]\n")
+    source(1)
     pytester.makepyfile(
         test_crash="import made, os\ndef test_crash(): os._exit(7)",
         test_rest="import made, pytest\n@pytest.mark.parametrize('n', range(5))\ndef test_rest(n): pass",
@@ -355,7 +354,8 @@ def test_a_recompiled_extension_is_what_tests_see(pytester, plan, run, phases, s
     pytester.makepyfile(
         test_native="import _native\ndef test_native(): assert _native.VALUE == int(open('source').read())"
     )
-    for value, workers, state in ((1, "-n2", "green"), (2, "-n2", "green"), (3, "-n0", "red")):
+    for value, workers, state in ((1, "-n0", "green"), (2, "-n2", "green"), (3, "-n0", "red")):
         source(value)
-        run("--phases", "plan.md", workers).assert_outcomes(passed=2 if state == "green" else 1, errors=state == "red")
+        result = run("--phases", "plan.md", workers)
+        result.assert_outcomes(passed=2 if state == "green" else 1, errors=int(state == "red"))
         assert phases()["2"]["state"] == state

@@ -43,7 +43,7 @@ def test_workers_stay_where_nothing_importable_was_built(pytester, plan, run, ou
     )
     result = run("--phases", "plan.md", workers, "-v")
     assert result.ret == 0, result.stdout.str()
-    assert outcomes().as_dict() == {"build-data": "passed", "test_data[1]": "passed", "test_data[2]": "passed"}
+    assert set(outcomes().as_dict()) == {"build-data", "test_data[1]", "test_data[2]"}
     assert _is_right(result)
     assert {record["worker"] for record in journal.records} <= {"gw0", "gw1", "master"}
 
@@ -75,7 +75,8 @@ def test_a_stage_may_make_tests(pytester, plan, run, outcomes, phases, workers):
     pytester.mkdir("tests").joinpath("test_old.py").write_text("def test_old(): pass\n")
     result = run("--phases", "plan.md", workers, "-v")
     assert result.ret == 0, result.stdout.str()
-    assert set(outcomes().as_dict()) == {"build-tests", "test_old", "test_named", "test_new", "test_a", "test_b"}
+    tests = {"test_old", "test_named", "test_new", "test_a", "test_b"}
+    assert set(outcomes().as_dict()) == {"build-tests", *tests}
     assert {name: phase["tests"]["passed"] for name, phase in phases().items()} == {"1": 1, "2": 1, "3": 3}
     assert _is_right(result)
 
@@ -106,10 +107,8 @@ tests: [test_broken.py, test_whole.py]
 
 
 @pytest.mark.parametrize(("workers", "mode"), [("-n2", "prepend"), ("-n0", "importlib")])
-def test_what_cannot_be_imported_is_reported_once(
-    pytester, plan, run, outcomes, phases, journal, workers, mode
-):
-    """A module that no stage could mend fails at once, another when its phase opens; a blocked one is blocked."""
+def test_what_cannot_be_imported_is_reported_once(pytester, plan, run, outcomes, phases, workers, mode):
+    """A module that no stage could mend fails at once, another when its phase opens, a blocked one never."""
     plan(BROKEN)
     pytester.makepyfile(
         test_still_broken="def test_before(): pass\nimport nowhere\ndef test_still_broken(): pass",
@@ -149,7 +148,8 @@ def test_a_conftest_cannot_import_what_is_built(pytester, plan, run, phases, wor
     (pytester.path / "conftest.py").write_text("import made")
     result = run("--phases", "plan.md", workers)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*conftest.py: a conftest is loaded before any stage runs*", "*No module named 'made'*"])
+    told = "*a conftest is loaded before any stage runs*"
+    result.stderr.fnmatch_lines([f"*conftest.py: {told}", "*No module named 'made'*"])
     (pytester.path / "conftest.py").unlink()
     deep = pytester.mkdir("deep")
     (deep / "conftest.py").write_text("import made")
@@ -158,4 +158,4 @@ def test_a_conftest_cannot_import_what_is_built(pytester, plan, run, phases, wor
     result = run("--phases", "plan.md", workers)
     assert result.ret == 1
     assert {name: phase["state"] for name, phase in phases().items()} == {"1": "green", "2": "red"}
-    result.stdout.fnmatch_lines(["*No module named 'made'*", "*a conftest is loaded before any stage runs*"])
+    result.stdout.fnmatch_lines(["*No module named 'made'*", told])

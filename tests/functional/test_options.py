@@ -32,10 +32,11 @@ def workers_of(result: pytest.RunResult) -> str:
 
 
 def test_a_plan_that_moves_the_rootdir_is_refused(project, run, refused, journal):
-    """`--phases sub/plan.md` would make `sub` the rootdir where no ini file says otherwise: say so."""
+    """pytest takes a plan beside an ini file for a path, and that folder for the rootdir: say so."""
     folder = project.path / "docs" / ".plans"
     folder.mkdir(parents=True)
     (project.path / "plan.md").rename(folder / "plan.md")
+    (folder / "pytest.ini").touch()
     (problem,) = refused(run("--phases", "docs/.plans/plan.md"))
     assert "write --phases=docs/.plans/plan.md or --rootdir=" in problem
     assert journal.names == []
@@ -45,8 +46,8 @@ def test_a_plan_that_moves_the_rootdir_is_refused(project, run, refused, journal
 
 @pytest.mark.parametrize("settled", [["--rootdir=."], ["-c", "pytest.ini"], ["test_a.py", "test_b.py"], []])
 def test_a_rootdir_that_is_settled_is_left_alone(settled, project, run, journal):
-    """With `--rootdir`, an ini file or test paths the plan may lie anywhere below."""
-    if not settled or "-c" in settled:
+    """With `--rootdir`, an ini file or test paths, and without any, the plan may lie anywhere below."""
+    if "-c" in settled:
         project.makefile(".ini", pytest="[pytest]\n")
     project.mkdir("docs")
     (project.path / "plan.md").rename(project.path / "docs" / "plan.md")

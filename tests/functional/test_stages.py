@@ -1,4 +1,4 @@
-"""Stages as a user meets them: items of the plan, in order, with a log, an end and a place in every report."""
+"""Stages as a user meets them: items of the plan with an order, a log, an end and a place in reports."""
 
 from __future__ import annotations
 
@@ -221,14 +221,16 @@ def test_how_a_stage_ends_is_told(pytester, plan, run, outcomes, phases, monkeyp
     assert report.message("build-silent").endswith("it printed nothing")
     assert report.message("build-after") == "blocked by stage build-status (failed)"
     assert report.message("build-afterwards") == "blocked by stage build-status (failed)"
-    assert report.message("build-blocked") == report.message("test_blocked") == "blocked by phase 1 (1 failed)"
+    for blocked in ("build-blocked", "test_blocked"):
+        assert report.message(blocked) == "blocked by phase 1 (1 failed)"
     assert "nowhere" in report.message("build-folder")
     assert report["test_beside"] == report["build-leaves-one"] == "passed"
     assert {name: phase["state"] for name, phase in phases().items()} == {
         "1": "red", "2": "blocked", "3": "green", "4": "red",
     }  # fmt: skip
-    for place in (_log(pytester, "1/build-status"), result.stdout.str(), (pytester.path / "junit.xml").read_text()):
-        assert "hunter2" not in place
+    junit = (pytester.path / "junit.xml").read_text(encoding="utf-8")
+    for told in (_log(pytester, "1/build-status"), result.stdout.str(), junit):
+        assert "hunter2" not in told
     log = _log(pytester, "3/build-leaves-one")
     assert log.startswith("started\npytest-phases: ended 1 process that the stage left running:")
     assert not (pytester.path / "after-was-run").exists()
@@ -254,7 +256,8 @@ python -m pytest --phases ./plan.md && false || test $? = 4
     result = run("-n2")
     assert result.ret == 0, result.stdout.str()
     assert outcomes().as_dict() == {"testing-ini": "passed", "test_plain": "passed"}
-    assert "--phases ./plan.md: this pytest was started by stage testing-ini" in _log(pytester, "1/testing-ini")
+    refused = "--phases ./plan.md: this pytest was started by stage testing-ini"
+    assert refused in _log(pytester, "1/testing-ini")
 
 
 SELECTION = """

@@ -94,8 +94,11 @@ class Talk:
         """A worker ends, perhaps because of an item."""
         return self.tell(WorkerGone(worker, running, self.clock))
 
-    def ends(self, *items: int, outcome: str = "passed", took: float = 0.01) -> list[str]:
-        """Items end one after another where they run; what is decided after the last comes back."""
+    def ends(self, *items: int, outcome: str = "passed", took: float = 1.0) -> list[str]:
+        """Items end one after another where they run; what is decided after the last comes back.
+
+        They take a second, too long to be queued behind others, unless told.
+        """
         said: list[str] = []
         for item in items:
             said = self.tell(ItemFinished(self.sent_to[item], item, Outcome(outcome), took, self.clock))

@@ -47,9 +47,9 @@ def test_how_many_items_a_worker_holds(mean: float | None, expected: int) -> Non
         pytest.param(100, 0.01, 5, 2, 5, id="filled up when it is half empty"),
         pytest.param(100, 1.0, 3, 2, 0, id="the minimum is enough of long items"),
         pytest.param(100, 1.0, 2, 2, 1, id="and is kept up"),
-        pytest.param(3, 0.01, 1, 4, 0, id="the last few wait for who is free"),
-        pytest.param(9, 0.01, 1, 4, 2, id="else a share of them is queued"),
-        pytest.param(3, 0.001, 1, 4, 1, id="and of short ones always"),
+        pytest.param(3, 1.0, 1, 4, 0, id="the last few wait for who is free"),
+        pytest.param(9, 1.0, 1, 4, 2, id="else a share of them is queued"),
+        pytest.param(3, 0.01, 1, 4, 1, id="and of short ones always"),
     ],
 )
 def test_how_many_items_are_sent(

@@ -77,6 +77,7 @@ def test_unphased_tests_keep_workers_busy(timeline) -> None:
         pytest.param(("1 w1 0 1", "1 w1 4 5", "2 w2 2 3"), (), id="one in a gap of the other"),
         pytest.param(("1 w1 0 1", "2 w1 1 2", "1 w1 2 3"), (("1", "2"),), id="in turns on one worker"),
         pytest.param(("1 w1 1 1", "2 w2 1 1"), (), id="too short to tell"),
+        pytest.param(("1 w1 0 0.05", "2 w2 1 3"), (), id="over before a second worker could help"),
     ],
 )
 def test_what_was_planned_in_parallel_and_was_not(timeline, rows, sequential) -> None:
