@@ -122,7 +122,6 @@ def _calls(
         function, parameters = node.name, _parameters(node)
     if isinstance(node, ast.Call) and _name(node.func) in makers:
         slug = _slug_of(node)
-        # A method of the same name without such a parameter belongs to something else.
         if slug is not None:
             yield Call(module, function, slug, isinstance(slug, ast.Name) and slug.id in parameters)
     for child in ast.iter_child_nodes(node):
