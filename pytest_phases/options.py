@@ -17,11 +17,6 @@ RUN_ID, PLAN = "PHASES_RUN_ID", "PHASES_PLAN"
 
 SCHEDULES = ("waves", "flow")
 
-NO_BUILT_CODE = (
-    "a conftest is loaded before any stage runs, so it cannot import what a stage builds; "
-    "import that inside the fixtures that need it, or in test modules"
-)
-
 
 class _PlanAction(argparse.Action):
     """`--phases PLAN` without `-n` means `-n auto`.
@@ -94,6 +89,8 @@ def explain_conftest(early_config: pytest.Config, failure: ConftestImportFailure
     """Where a conftest of a run with a plan misses a module, say why no stage can help it."""
     has_plan = early_config.known_args_namespace.phases or early_config.getini("phases_plan")
     if has_plan and isinstance(failure.cause, ImportError):
+        from pytest_phases.settings import NO_BUILT_CODE
+
         print(f"{failure.path}: {NO_BUILT_CODE}", file=sys.stderr)
 
 

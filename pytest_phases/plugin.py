@@ -75,7 +75,7 @@ class _MarkerWatch:
         self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
     ) -> Generator[None, Any, Any]:
         """Place the items in phases if any of them says so."""
-        if not any(
+        if not self._config.option.phases_only and not any(
             item.get_closest_marker("phase") or isinstance(item, pytest.DoctestItem) for item in items
         ):
             return (yield)

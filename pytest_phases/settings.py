@@ -8,6 +8,12 @@ from pathlib import Path
 
 from pytest_phases.model import Plan
 
+NO_BUILT_CODE = (
+    "a conftest is loaded before any stage runs, so it cannot import what a stage builds; "
+    "import that inside the fixtures that need it, or in test modules"
+)
+"""Said wherever a conftest fails to import in a run with a plan."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

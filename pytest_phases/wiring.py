@@ -1,27 +1,21 @@
-"""The only place where concrete parts meet: what this process is decides what it is made of."""
+"""The only place where concrete parts meet: what this process is decides what it is made of.
+
+Each part is imported where it is wired, since no process needs all of them: half the time that a
+worker takes to import this package would go into what only the controller uses.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_phases.adapters.inprocess import InProcess
-from pytest_phases.adapters.messages import INPUT
-from pytest_phases.adapters.run import Run
-from pytest_phases.adapters.worker import WorkerSide
-from pytest_phases.collection.paths import test_modules
-from pytest_phases.collection.plugin import PhaseCollection
-from pytest_phases.collection.source_marks import phase_in_source
-from pytest_phases.dryrun import DryRun, foresee
-from pytest_phases.events import State
-from pytest_phases.graph import build
-from pytest_phases.observers.status import StatusFile
-from pytest_phases.observers.terminal import TerminalObserver
-from pytest_phases.plan.selectors import Membership
-from pytest_phases.planning import make_settings, merged, missing_now, prepare
-from pytest_phases.settings import Settings
-from pytest_phases.table import Table
+if TYPE_CHECKING:
+    from pytest_phases.adapters.run import Run
+    from pytest_phases.collection.plugin import PhaseCollection
+    from pytest_phases.settings import Settings
+    from pytest_phases.table import Table
 
 
 def configure(config: pytest.Config) -> PhaseCollection | None:
@@ -31,6 +25,9 @@ def configure(config: pytest.Config) -> PhaseCollection | None:
     """
     if hasattr(config, "workerinput"):
         return _worker(config)
+    from pytest_phases.adapters.run import Run
+    from pytest_phases.planning import make_settings, prepare
+
     settings = make_settings(config)
     run = Run(config, settings, lambda table: prepare(config, settings, table))
     if _has_workers(config):
@@ -45,12 +42,18 @@ def _has_workers(config: pytest.Config) -> bool:
 
 
 def _worker(config: pytest.Config) -> PhaseCollection | None:
+    from pytest_phases.adapters.messages import INPUT
+
     given = config.workerinput.get(INPUT)  # type: ignore[attr-defined]  # set by xdist
     if given is None:
         return None
+    from pytest_phases.adapters.worker import WorkerSide
+    from pytest_phases.collection.plugin import PhaseCollection
+    from pytest_phases.settings import Settings
+    from pytest_phases.stages.process import end_all
+
     # Node ids must stay as they are; xdist would write the group into them.
     config.option.loadgroup = False
-    from pytest_phases.stages.process import end_all
 
     collection = PhaseCollection(config, Settings.from_data(given["settings"]))
     _register(config, "phases-collection", collection)
@@ -73,12 +76,17 @@ def _controller(config: pytest.Config, run: Run) -> None:
 
 
 def _one_process(config: pytest.Config, run: Run) -> PhaseCollection:
+    from pytest_phases.adapters.inprocess import InProcess
+    from pytest_phases.collection.plugin import PhaseCollection
+
     collection = PhaseCollection(config, run.settings)
     _register(config, "phases-collection", collection)
     if config.option.collectonly:
         return collection
     _register(config, "phases-errors", CollectionErrors(config, run))
     if config.option.phases_dry_run:
+        from pytest_phases.dryrun import DryRun
+
         dry_run = DryRun(lambda: collection.table, lambda table: _foresee(config, run.settings, table))
         _register(config, "phases-dry-run", dry_run)
         return collection
@@ -88,6 +96,10 @@ def _one_process(config: pytest.Config, run: Run) -> PhaseCollection:
 
 
 def _foresee(config: pytest.Config, settings: Settings, table: Table) -> Iterator[str]:
+    from pytest_phases.dryrun import foresee
+    from pytest_phases.graph import build
+    from pytest_phases.planning import merged, missing_now
+
     plan = merged(settings, table)
     yield from foresee(plan, build(plan).waves, table)
     missing = missing_now(config, settings, plan, table)
@@ -96,6 +108,10 @@ def _foresee(config: pytest.Config, settings: Settings, table: Table) -> Iterato
 
 
 def _observe(config: pytest.Config, run: Run, workers: int) -> None:
+    from pytest_phases.graph import build
+    from pytest_phases.observers.status import StatusFile
+    from pytest_phases.observers.terminal import TerminalObserver
+
     _register(config, "phases-finish", Finish(run, workers))
     _register(config, "phases-status", StatusFile(config.rootpath / run.settings.phases_dir))
     if config.pluginmanager.hasplugin("terminalreporter"):
@@ -130,6 +146,8 @@ class Finish:
 
         A phase may be red for something that no report of a test speaks of: that is no success.
         """
+        from pytest_phases.events import State
+
         try:
             return (yield)
         finally:
@@ -143,6 +161,8 @@ class CollectionErrors:
     """A module that cannot be collected makes its phase red, and nothing else."""
 
     def __init__(self, config: pytest.Config, run: Run) -> None:
+        from pytest_phases.plan.selectors import Membership
+
         self._config = config
         self._run = run
         self._membership = Membership(run.settings.plan)
@@ -150,6 +170,8 @@ class CollectionErrors:
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Tell the run which phase it is; a folder whose conftest fails may hold tests of several."""
+        from pytest_phases.collection.paths import test_modules
+
         path = report.nodeid.partition("::")[0]
         if report.failed and path != self._run.settings.plan_path:
             modules = test_modules(self._config, path) or (path,)
@@ -157,5 +179,7 @@ class CollectionErrors:
                 self._run.phase_failed(phase, f"collection error in {path}")
 
     def _phase_of(self, path: str) -> str:
+        from pytest_phases.collection.source_marks import phase_in_source
+
         named = phase_in_source(self._config.rootpath / path, self._run.settings.plan)
         return named or self._membership.phase_of_file(path)

@@ -33,7 +33,8 @@ class InProcess:
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Run everything; a collection error makes just its phase red and stops nothing else."""
         table = self._collection.table
-        if table is None or session.config.option.collectonly:
+        if table is None:
+            self._run.without_phases()
             return None
         numbers = self._run.begin(table)
         self._items.update(zip(numbers, session.items, strict=True))

@@ -108,6 +108,17 @@ class Run:
         self._config.hook.pytest_phases_run_started(config=self._config, event=started)
         return self.add(table)
 
+    def without_phases(self) -> None:
+        """There is neither a plan nor a marker: nothing of this run is ours.
+
+        Raises UsageError where the user asked for phases all the same.
+        """
+        if self.settings.only:
+            raise pytest.UsageError(
+                f"--phases-only {','.join(self.settings.only)}: there is neither a plan nor a phase marker; "
+                "name the plan with --phases"
+            )
+
     def start(self) -> None:
         """Every first worker is ready."""
         for phase, reason in self._failed_early:

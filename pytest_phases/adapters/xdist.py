@@ -137,12 +137,20 @@ class XdistScheduler:
             self._read(worker)
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_handlecrashitem(self) -> Generator[None, Any, Any]:
+        """Refusing a rerun (see `mark_test_pending`) is no error; pytest-rerunfailures 16.1 knows that."""
+        try:
+            return (yield)
+        except NotImplementedError:
+            return []
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """`-x` and `--maxfail` end a run as failed, with workers as without; xdist says interrupted."""
         try:
             return (yield)
         except Interrupted:
-            if self._run.begun and session.shouldfail:
+            if session.shouldfail and (self._run.begun or self._run.settings.plan.file):
                 raise session.Failed(session.shouldfail) from None
             raise
 
@@ -216,7 +224,8 @@ class XdistScheduler:
             worker.last, victim = victim, None
         if worker.sent and not worker.crashed:
             # `pytest.exit` in a test means the whole run; elsewhere the test would only do it again.
-            self._dsession.shouldstop = self._dsession.shouldstop or f"{worker.name} ended before its work was done"
+            left = f"{worker.name} ended before its work was done"
+            self._dsession.shouldstop = self._dsession.shouldstop or left
         self._stop_if_asked()
         self._leave(worker, victim)
         if worker.crashed and victim is None and worker.last is not None:
@@ -280,6 +289,7 @@ class XdistScheduler:
 
     def _hand_over(self, workers: Sequence[Worker]) -> None:
         """Neither plan nor marker: the scheduler that xdist would have made takes over for good."""
+        self._run.without_phases()
         self._withdraw()
         maker = self.config.hook.pytest_xdist_make_scheduler
         scheduler: Scheduling = maker(
@@ -355,7 +365,7 @@ class XdistScheduler:
             session.testscollected = self._run.total
 
     def _give(self, worker: Worker, order: Order) -> None:
-        # One that died a moment ago cannot be sent to. xdist will tell, and what it was to run goes to others.
+        # One that died a moment ago cannot be sent to; xdist will tell, and others run what it should.
         with suppress(OSError):
             self._send(worker, order)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from _pytest.config import ConftestImportFailure
 
-from pytest_phases.options import NO_BUILT_CODE
+from pytest_phases.settings import NO_BUILT_CODE
 
 
 class LateModules:

@@ -36,7 +36,10 @@ def collect_missing(
 def _folders(items: Iterable[pytest.Item]) -> dict[Path, pytest.Collector]:
     """The folders of these items as pytest knows them."""
     return {
-        node.path: node for item in items for node in item.iter_parents() if isinstance(node, pytest.Directory)
+        node.path: node
+        for item in items
+        for node in item.iter_parents()
+        if isinstance(node, pytest.Directory)
     }
 
 

@@ -12,7 +12,13 @@ from pytest_phases.collection.freshness import Freshness
 from pytest_phases.collection.late import LateModules
 from pytest_phases.collection.paths import collect_missing, new_modules, on_disk, paths_of, test_modules
 from pytest_phases.collection.placement import Placement, Placer, has_phase_mark
-from pytest_phases.collection.selection import failed_before, is_restricted, leaves_out, needed_units, selected
+from pytest_phases.collection.selection import (
+    failed_before,
+    is_restricted,
+    leaves_out,
+    needed_units,
+    selected,
+)
 from pytest_phases.collection.site_paths import add_site_paths
 from pytest_phases.collection.source_marks import phase_in_source
 from pytest_phases.graph import build
@@ -105,7 +111,7 @@ class PhaseCollection:
         restricts = self._restricted = is_restricted(self._config)
         complete = not (restricts or leaves_out(self._config) or self._errors(session))
         self._awaited = {} if restricts else dict(self._absent())
-        self._give_up(self._settings.ended)
+        self._give_up(self._due(self._settings.ended, self._settings.blocked))
         placement = self._placer.place(everything, self._is_mistake if complete else lambda *_: False)
         only = self._settings.only
         kept = [item for item in items if selected(placement.phases[item], only)]
@@ -186,9 +192,10 @@ class PhaseCollection:
         add_site_paths()
         importlib.invalidate_caches()
         due = self._late.due(ended, blocked) if self._late is not None else ()
-        awaited = [path for path, phase in self._awaited.items() if self._is_due(phase, ended, blocked)]
+        awaited = self._due(ended, blocked)
         made = [*self._made(awaited), *self._grown(ended, blocked)]
-        if not (due or made or self._give_up(awaited)):
+        given_up = self._give_up(awaited)
+        if not (due or made or given_up):
             return None
         self._collecting_late = True
         new = [item for file in due for item in session.genitems(file)]
@@ -213,6 +220,10 @@ class PhaseCollection:
     def _is_due(self, phase: str, ended: Collection[str], blocked: Collection[str]) -> bool:
         """Whether all stages before a phase have ended and it may still open."""
         return self._stages_before(phase) <= set(ended) and phase not in blocked
+
+    def _due(self, ended: Collection[str], blocked: Collection[str]) -> list[str]:
+        """What was absent and ought to be there now."""
+        return [path for path, phase in self._awaited.items() if self._is_due(phase, ended, blocked)]
 
     def _made(self, awaited: Iterable[str]) -> list[Path]:
         """Take what was absent and is there now."""

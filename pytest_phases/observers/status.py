@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import warnings
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
 from pytest_phases.events import PhaseChanged, RunResult, RunStarted, State
 from pytest_phases.model import Phase
@@ -60,14 +60,14 @@ class _Task:
 class StatusFile:
     """Writes the file when the run starts, when a phase changes and when the run ends.
 
-    A folder that cannot be written is said once, as a warning, and changes no outcome.
+    A folder that cannot be written is said once, in the summary, and changes no outcome.
     """
 
     folder: Path
     _run: RunStarted | None = None
     _started: str = ""
     _tasks: dict[str, _Task] = field(default_factory=dict)
-    _broken: bool = False
+    _broken: str = ""
 
     @pytest.hookimpl
     def pytest_phases_run_started(self, event: RunStarted) -> None:
@@ -99,6 +99,12 @@ class StatusFile:
         """The last word."""
         self._write()
 
+    @pytest.hookimpl
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Say so where the file could not be written; a warning of Python's might be an error."""
+        if self._broken:
+            terminalreporter.write_line(self._broken, yellow=True)
+
     def _write(self) -> None:
         if self._broken or self._run is None:
             return
@@ -115,9 +121,7 @@ class StatusFile:
             prepare_folder(self.folder)
             replace_file(self.folder / NAME, json.dumps(data, indent=2) + "\n")
         except OSError as error:
-            self._broken = True
-            message = f"the status of this run is not recorded: {error}"
-            warnings.warn(pytest.PytestWarning(message), stacklevel=1)
+            self._broken = f"warning: the status of this run is not recorded: {error}"
 
 
 def prepare_folder(folder: Path) -> None:

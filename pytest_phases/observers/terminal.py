@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
 
 import pytest
+from _pytest._io.wcwidth import wcswidth
 from _pytest.terminal import TerminalReporter
 
 from pytest_phases.events import PhaseChanged, PhaseResult, RunResult, State, WaveClosed, WaveResult
@@ -123,13 +123,14 @@ class TerminalObserver:
 def table(phases: Sequence[PhaseResult]) -> Iterator[tuple[str, State | None]]:
     """The rows of the closing table as text, each with the state that gives its color."""
     rows = [(_COLUMNS, None), *((_row(phase), phase.state) for phase in phases)]
-    widths = [max(map(len, column)) for column in zip_longest(*(cells for cells, _ in rows), fillvalue="")]
+    # A letter may be two columns wide, or none.
+    widths = [max(map(wcswidth, column)) for column in zip(*(cells for cells, _ in rows), strict=True)]
     for cells, state in rows:
         # Names stand left, figures right, the reason runs free at the end.
-        aligned = [
-            cell.ljust(width) if column in _NAMES else cell.rjust(width)
-            for column, cell, width in zip(_COLUMNS[:-1], cells[:-1], widths[:-1], strict=True)
-        ]
+        aligned = []
+        for column, cell, width in zip(_COLUMNS[:-1], cells[:-1], widths[:-1], strict=True):
+            blank = " " * (width - wcswidth(cell))
+            aligned.append(cell + blank if column in _NAMES else blank + cell)
         yield "  ".join([*aligned, cells[-1]]).rstrip(), state
 
 

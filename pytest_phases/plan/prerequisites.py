@@ -7,20 +7,15 @@ that one list names everything that is missing.
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import shlex
 import shutil
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import InvalidVersion
 
 from pytest_phases.errors import Problem
 from pytest_phases.model import Phase, Plan, place_of
@@ -194,53 +189,16 @@ def _command(name: str, machine: _Machine) -> str | None:
 
 def _bad_requirement(target: str) -> str | None:
     """What is wrong with a requirement."""
-    try:
-        Requirement(target)
-    except InvalidRequirement as error:
-        return f"is no requirement ({str(error).splitlines()[0]})"
-    return None
+    from pytest_phases.plan import distributions
+
+    return distributions.why_malformed(target)
 
 
 def _distribution(target: str, _: _Machine) -> str | None:
-    """How to get a distribution; what its extras need belongs to it."""
-    try:
-        lacks = list(_lacking(Requirement(target), set()))
-    except InvalidRequirement as error:  # of an installed distribution; the target itself is well formed
-        return f"install {target} anew, its metadata cannot be read ({str(error).splitlines()[0]})"
-    return f"pip install {shlex.quote(target)} ({'; '.join(lacks)})" if lacks else None
+    """How to get a distribution; imported only for this, since most plans require none."""
+    from pytest_phases.plan import distributions
 
-
-def _lacking(requirement: Requirement, seen: set[str]) -> Iterator[str]:
-    """What this Python lacks for a requirement, with the distributions of its extras."""
-    if str(requirement) in seen or (requirement.marker and not requirement.marker.evaluate()):
-        return
-    seen.add(str(requirement))
-    try:
-        installed = importlib.metadata.distribution(requirement.name)
-    except importlib.metadata.PackageNotFoundError:
-        yield f"{requirement.name} is not installed"
-        return
-    if not _fits(requirement, installed.version):
-        yield f"found {requirement.name} {installed.version}"
-    for extra in sorted(requirement.extras):
-        for needed in _of_extra(installed, extra):
-            yield from _lacking(needed, seen)
-
-
-def _of_extra(installed: importlib.metadata.Distribution, extra: str) -> Iterator[Requirement]:
-    """What an extra of an installed distribution adds to its requirements on this machine."""
-    for needed in map(Requirement, installed.requires or ()):
-        marker, needed.marker = needed.marker, None
-        if marker and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""}):
-            yield needed
-
-
-def _fits(requirement: Requirement, version: str) -> bool:
-    """Whether an installed version is one that a requirement allows; a pre-release may be."""
-    try:
-        return requirement.specifier.contains(version, prereleases=True)
-    except InvalidVersion:
-        return False
+    return distributions.how_to_get(target)
 
 
 def _address(target: str) -> tuple[str, int]:

@@ -17,9 +17,10 @@ but their own items is started, and on one worker at a time, until they are clos
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
-from pytest_phases.events import Outcome, PhaseResult
+from pytest_phases.events import Outcome, PhaseChanged, PhaseResult, State
 from pytest_phases.graph import Graph, Kind
 from pytest_phases.scheduler import priority
 from pytest_phases.scheduler.board import NodeState, Progress, WorkerState
@@ -76,7 +77,13 @@ class Core:
         self._handlers[type(event)](event)
         self._life.settle()
         self._hand_out(getattr(event, "worker", None))
-        return tuple(self._out)
+        return tuple(map(self._with_agents, self._out))
+
+    def _with_agents(self, decision: Decision) -> Decision:
+        """Work is handed out after a node has opened: who got some of it belongs to the same news."""
+        if isinstance(decision, PhaseChanged) and decision.new is State.OPEN:
+            return replace(decision, agents=tuple(sorted(self._life.nodes[decision.id].agents)))
+        return decision
 
     @property
     def finished(self) -> bool:

@@ -21,12 +21,18 @@ BENCHMARKS = {benchmark.name: benchmark for benchmark in (NOOP, BLOCKED, COLLECT
 def main() -> int:
     """Measure what was asked for, print what was found, and say whether every target is reached."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all if none is given")
-    parser.add_argument("--pairs", type=int, help="how many pairs of runs, instead of each benchmark's own number")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all if none is given"
+    )
+    parser.add_argument(
+        "--pairs", type=int, help="how many pairs of runs, instead of each benchmark's own number"
+    )
     given = parser.parse_args()
     unknown = set(given.names) - set(BENCHMARKS)
     if unknown:
-        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; write one of {', '.join(BENCHMARKS)}")
+        parser.error(
+            f"there is no benchmark {', '.join(sorted(unknown))}; write one of {', '.join(BENCHMARKS)}"
+        )
     reached = True
     for name in given.names or BENCHMARKS:
         benchmark = BENCHMARKS[name]

@@ -20,7 +20,9 @@ def measure(folder: Path, pairs: int) -> tuple[Pairs, Iterable[Figure]]:
         return run_pytest(folder, "--collect-only", *args, expect=NOTHING_COLLECTED)
 
     found = alternate(lambda: cost("-p", "no:phases"), cost, pairs)
-    return found, [Figure("added by the plugin", median(found.differences()) * 1000, TARGET_MILLISECONDS, "ms")]
+    return found, [
+        Figure("added by the plugin", median(found.differences()) * 1000, TARGET_MILLISECONDS, "ms")
+    ]
 
 
 COLLECT = Benchmark("collect", "--collect-only of an empty folder, plugin installed but unused", 60, measure)

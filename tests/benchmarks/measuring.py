@@ -95,7 +95,9 @@ def run_pytest(folder: Path, *args: str, expect: int = 0) -> Cost:
     """
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *args]
     started, used = time.perf_counter(), _cpu_of_children()
-    done = subprocess.run(command, cwd=folder, env=_environment(folder), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=_environment(folder), capture_output=True, text=True, check=False
+    )
     cost = Cost(time.perf_counter() - started, _cpu_of_children() - used)
     if done.returncode != expect:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")

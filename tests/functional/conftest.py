@@ -73,6 +73,16 @@ def pytest_runtest_setup(item):
 """
 
 
+# Plugins by the names of their entry points, and the word of an argument that asks for them.
+NEIGHBOURS = {
+    "hypothesispytest": "--hypothesis",
+    "pytest_cov": "--cov",
+    "randomly": "randomly",
+    "rerunfailures": "--reruns",
+    "timeout": "--timeout",
+}
+
+
 @dataclass(frozen=True)
 class Journal:
     """What the tests under test noted with `from journal import note`, in the order they did."""
@@ -174,7 +184,8 @@ def journal(beside: Path) -> Journal:
 def run(pytester: pytest.Pytester, beside: Path) -> Run:
     """A function that runs pytest in a process of its own and returns the result; 60 seconds at most.
 
-    Every run writes what `outcomes` and `phases` read. The order of tests is not shuffled unless asked for.
+    Every run writes what `outcomes` and `phases` read. Neighbours that are installed by chance take
+    part only where the arguments speak of them.
     """
     file = beside / "phases.json"
     (beside / "run_recorder.py").write_text(RECORDER_MODULE.format(file=str(file)), encoding="utf-8")
@@ -182,10 +193,11 @@ def run(pytester: pytest.Pytester, beside: Path) -> Run:
     def start(*args: str, timeout: float = 60) -> pytest.RunResult:
         file.unlink(missing_ok=True)
         (pytester.path / "junit.xml").unlink(missing_ok=True)
-        order = () if any("randomly" in arg for arg in args) else ("-p", "no:randomly")
+        absent = [name for name, word in NEIGHBOURS.items() if not any(word in arg for arg in args)]
         return pytester.runpytest_subprocess(
-            *order, "-p", "run_recorder", "--junitxml=junit.xml", *args, timeout=timeout
-        )
+            *(f"-pno:{name}" for name in absent),
+            "-p", "run_recorder", "--junitxml=junit.xml", *args, timeout=timeout,
+        )  # fmt: skip
 
     return start
 
@@ -208,6 +220,12 @@ def refused() -> Callable[[pytest.RunResult], list[str]]:
 def phases(beside: Path) -> Callable[[], dict[str, dict]]:
     """A function that reads how each phase of the last run ended: the fields of `PhaseResult` by id."""
     return lambda: json.loads((beside / "phases.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def states(phases: Callable[[], dict[str, dict]]) -> Callable[[], dict[str, str]]:
+    """A function that reads the state in which each phase of the last run ended, by id."""
+    return lambda: {name: phase["state"] for name, phase in phases().items()}
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ from pathlib import Path
 def write(path, text):
     if not Path(path).exists() or Path(path).read_text() != text:
         Path(path).write_text(text)
+        # Always the same second: with the same size, Python's byte code of the last build would do.
+        os.utime(path, (1_700_000_000, 1_700_000_000))
 
 value = Path("source").read_text().strip()
 write("made.py", f"VALUE = {value}\\n")
@@ -103,8 +105,9 @@ def _is_right(result):
 
 
 @pytest.fixture
-def source(pytester):
-    """A function that changes the source of what GENERATE builds."""
+def source(pytester, monkeypatch):
+    """A function that changes the source of what GENERATE builds; byte code is written as it normally is."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     return lambda value: (pytester.path / "source").write_text(f"{value}\n")
 
 

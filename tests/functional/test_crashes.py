@@ -40,9 +40,9 @@ def two(pytester, plan, journal):
     return write
 
 
-def states(phases) -> dict[str, str]:
+def states() -> dict[str, str]:
     """The state of each phase at the end of the last run."""
-    return {name: phase["state"] for name, phase in phases().items()}
+    return states()
 
 
 # In an item ----------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ CRASHES = {
 
 
 def test_crash_fails_the_item_that_ran_and_makes_just_its_phase_red(
-    pytester, plan, run, outcomes, journal, phases
+    pytester, plan, run, outcomes, journal, states
 ):
     """However a worker dies in an item: this item has failed, once, and every other one runs once."""
     text = ["# Every way to die"]
@@ -117,7 +117,7 @@ def test_crash_fails_the_item_that_ran_and_makes_just_its_phase_red(
     result = run("--phases", "plan.md", "-n2", timeout=120)
 
     assert result.ret == 1
-    assert states(phases) == {kind: "red" for kind in CRASHES} | {f"after-{kind}": "blocked" for kind in CRASHES}
+    assert states() == dict.fromkeys(CRASHES, "red") | {f"after-{kind}": "blocked" for kind in CRASHES}
     reported = Counter((name, outcome) for name, outcome, _ in outcomes().cases)
     crashed = {name for name, outcome in reported if "crash" in name}
     assert len(crashed) == len(CRASHES)
@@ -134,7 +134,7 @@ def test_crash_fails_the_item_that_ran_and_makes_just_its_phase_red(
     result.stdout.fnmatch_lines(["*[[]100%[]]*"])
 
 
-def test_all_workers_crash_at_once(two, run, journal, phases):
+def test_all_workers_crash_at_once(two, run, journal, states):
     """Where every worker dies in the same moment, others take their place and finish the rest."""
     dies = """
         import os
@@ -151,27 +151,27 @@ def test_all_workers_crash_at_once(two, run, journal, phases):
 
     assert result.ret == 1
     assert sorted(journal.names) == ["p1", "p1_more", "p3", "p3_more"]
-    assert states(phases) == {"1": "red", "2": "blocked", "3": "red"}
+    assert states() == {"1": "red", "2": "blocked", "3": "red"}
     assert result.parseoutcomes() == {"failed": 2, "passed": 2, "blocked": 1}
 
 
 @pytest.mark.parametrize("workers", ["-n1", "-n2"])
-def test_no_worker_is_replaced_where_the_user_forbids_it(workers, two, run, phases):
+def test_no_worker_is_replaced_where_the_user_forbids_it(workers, two, run, states):
     """With --max-worker-restart=0 a crash ends the run: what did not start is interrupted, not lost."""
     two(test_p1="import os\ndef test_crash(): os._exit(1)")
 
     result = run("--phases", "plan.md", workers, "--max-worker-restart=0")
 
     assert result.ret != 0
-    assert states(phases)["1"] == "red"
-    assert states(phases)["2"] in ("blocked", "interrupted")
+    assert states()["1"] == "red"
+    assert states()["2"] in ("blocked", "interrupted")
     result.stdout.fnmatch_lines(["*worker 'gw?' crashed while running*test_crash*", "* 1 failed*"])
 
 
 # Between items -------------------------------------------------------------------------------
 
 
-def test_crash_in_the_teardown_of_the_session_fails_the_last_item(pytester, two, run, phases):
+def test_crash_in_the_teardown_of_the_session_fails_the_last_item(pytester, two, run, states):
     """A worker that dies while its session is torn down makes the phase of its last item red."""
     pytester.makeconftest(
         """
@@ -187,19 +187,19 @@ def test_crash_in_the_teardown_of_the_session_fails_the_last_item(pytester, two,
     result = run("--phases", "plan.md", "-n1")
 
     assert result.ret == 1
-    assert states(phases) == {"1": "green", "2": "red", "3": "green"}
+    assert states() == {"1": "green", "2": "red", "3": "green"}
     assert result.parseoutcomes() == {"passed": 3, "errors": 1}
     result.stdout.fnmatch_lines(["*worker 'gw0' crashed after 'test_p2.py::test_p2'*"])
 
 
-def test_worker_that_dies_once_while_it_collects_is_replaced(pytester, two, run, phases):
+def test_worker_that_dies_once_while_it_collects_is_replaced(pytester, two, run, states):
     """A worker that never got to its first item costs nothing but a new worker."""
     pytester.makeconftest("import os\nif os.environ.get('PYTEST_XDIST_WORKER') == 'gw1': os._exit(1)")
     two()
 
     result = run("--phases", "plan.md", "-n2")
 
-    assert states(phases) == {"1": "green", "2": "green", "3": "green"}
+    assert states() == {"1": "green", "2": "green", "3": "green"}
     assert result.parseoutcomes() == {"passed": 3}
 
 
@@ -216,7 +216,7 @@ def test_run_ends_where_every_worker_dies_while_it_collects(two, run):
 # Hangs and signals ---------------------------------------------------------------------------
 
 
-def test_hang_ended_by_timeout_is_a_crash_of_its_item(two, run, journal, phases, outcomes):
+def test_hang_ended_by_timeout_is_a_crash_of_its_item(two, run, journal, outcomes, states):
     """The thread method of pytest-timeout ends the whole worker: only the item that hung has failed."""
     pytest.importorskip("pytest_timeout")
     two(
@@ -237,7 +237,7 @@ def test_hang_ended_by_timeout_is_a_crash_of_its_item(two, run, journal, phases,
         "test_hangs": "error", "test_more": "passed", "test_p2": "skipped", "test_p3": "passed",
     }  # fmt: skip
     assert sorted(journal.names) == ["hangs", "more", "p3"]
-    assert states(phases) == {"1": "red", "2": "blocked", "3": "green"}
+    assert states() == {"1": "red", "2": "blocked", "3": "green"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
@@ -287,7 +287,7 @@ def _is_alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(("workers", "code"), [("-n2", 2), ("-n2", 7), ("-n0", 2)])
-def test_pytest_exit_in_a_test_ends_the_run(workers, code, two, run, journal, phases):
+def test_pytest_exit_in_a_test_ends_the_run(workers, code, two, run, journal, states):
     """`pytest.exit` stops everything, wherever it is called; what called it does not run again."""
     two(
         test_p1=f"""
@@ -304,7 +304,7 @@ def test_pytest_exit_in_a_test_ends_the_run(workers, code, two, run, journal, ph
     assert result.ret == 2
     assert journal.names.count("exits") == 1
     assert "p2" not in journal.names
-    assert states(phases)["2"] in ("blocked", "interrupted")
+    assert states()["2"] in ("blocked", "interrupted")
     result.stdout.fnmatch_lines(["*= phases =*"])
 
 

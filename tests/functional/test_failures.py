@@ -66,7 +66,9 @@ def test_dependents_are_blocked_while_the_phase_still_runs():
 
 
 @WORKERS
-def test_red_phase_blocks_its_dependents_and_nothing_else(workers, chain, run, outcomes, journal, phases):
+def test_red_phase_blocks_its_dependents_and_nothing_else(
+    workers, chain, run, outcomes, journal, phases, states
+):
     """A failure blocks dependents at once and transitively; other phases and unphased tests go on."""
     chain(test_p1=FAILS_THEN_LOOKS)
 
@@ -85,7 +87,7 @@ def test_red_phase_blocks_its_dependents_and_nothing_else(workers, chain, run, o
     assert outcomes().message("test_p2") == "blocked by phase 1 (1 failed)"
     assert outcomes().message("test_p3") == "blocked by phase 1 (1 failed)"
     assert sorted(journal.names) == ["p4", "p5", "unphased"]
-    assert {name: phase["state"] for name, phase in phases().items()} == {
+    assert states() == {
         "1": "red", "2": "blocked", "3": "blocked", "4": "green", "5": "green", "unphased": "green",
     }  # fmt: skip
     assert phases()["3"]["blocked_by"] == ["1"]
@@ -252,8 +254,11 @@ def test_every_kind_of_failure_makes_just_its_phase_red(workers, pytester, plan,
     assert result.ret == 1
     found = {name: (phase["state"], phase["reason"]) for name, phase in phases().items()}
     expected = {kind: ("red", reason) for kind, (_, reason) in KINDS.items()}
-    expected |= {f"after-{kind}": ("blocked", f"blocked by phase {kind} ({reason})") for kind, (_, reason) in KINDS.items()}
-    expected |= {kind: ("green", "") for kind in HARMLESS} | {kind: ("empty", "") for kind in EMPTY}
+    expected |= {
+        f"after-{kind}": ("blocked", f"blocked by phase {kind} ({reason})")
+        for kind, (_, reason) in KINDS.items()
+    }
+    expected |= dict.fromkeys(HARMLESS, ("green", "")) | dict.fromkeys(EMPTY, ("empty", ""))
     expected |= {f"after-{kind}": ("green", "") for kind in (*HARMLESS, *EMPTY)}
     assert found == expected
     assert all(sum(phase["tests"].values()) == 1 for kind, phase in phases().items() if kind in KINDS)
@@ -272,7 +277,9 @@ def broken():
 
 
 @WORKERS
-def test_broken_teardown_of_the_session_makes_the_last_phase_red(workers, pytester, chain, run, outcomes, phases):
+def test_broken_teardown_of_the_session_makes_the_last_phase_red(
+    workers, pytester, chain, run, outcomes, phases
+):
     """What fails when a worker ends belongs to the phase of the last item that this worker ran."""
     pytester.makeconftest(SESSION_FIXTURE)
     chain(test_p1="def test_p1(broken): pass")
@@ -289,7 +296,7 @@ def test_broken_teardown_of_the_session_makes_the_last_phase_red(workers, pytest
 
 
 @WORKERS
-def test_session_is_torn_down_and_judged_after_exitfirst(workers, pytester, chain, run, outcomes, phases):
+def test_session_is_torn_down_and_judged_after_exitfirst(workers, pytester, chain, run, outcomes, states):
     """With -x the session fixtures of a worker are torn down too, and what breaks there is reported."""
     pytester.makeconftest(SESSION_FIXTURE)
     chain(test_p1="def test_p1(broken): assert False")
@@ -300,7 +307,7 @@ def test_session_is_torn_down_and_judged_after_exitfirst(workers, pytester, chai
     assert [(name, outcome) for name, outcome, _ in outcomes().cases if outcome in ("failed", "error")] == [
         ("test_p1", "failed"), ("test_p1", "error"),
     ]  # fmt: skip
-    assert phases()["1"]["state"] == "red"
+    assert states()["1"] == "red"
     assert {"failed": 1, "errors": 1}.items() <= result.parseoutcomes().items()
     result.stdout.fnmatch_lines(["*the session fixture broke*"])
 
@@ -308,50 +315,62 @@ def test_session_is_torn_down_and_judged_after_exitfirst(workers, pytester, chai
 # Collection ----------------------------------------------------------------------------------
 
 
+BROKEN = """
+### Phase syntax: A module that does not parse
+dependencies: []
+tests: [tests/test_syntax.py]
+### Phase import: A module that imports what is not there
+dependencies: []
+tests: [tests/test_import.py]
+### Phase in: Tests in a folder whose conftest fails
+dependencies: []
+tests: [tests/broken/test_in.py]
+### Phase all: The rest of that folder
+dependencies: []
+tests: [tests/broken]
+### Phase sound: Tests beside all of these
+dependencies: []
+tests: [tests/test_sound.py]
+### Phase next: What needs a sound phase
+dependencies: [sound]
+tests: [tests/test_next.py]
+### Phase after: What needs a broken module
+dependencies: [syntax]
+tests: [tests/test_after.py]
+### Phase later: What needs a broken folder
+dependencies: [in]
+tests: [tests/test_later.py]
+"""
+
+
 @WORKERS
-@pytest.mark.parametrize("broken", ["def test_p1(:", "import no_such_module"])
-def test_collection_error_makes_just_its_phase_red(broken, workers, chain, run, outcomes, phases):
-    """A module that cannot be imported makes its phase red; what does not need it runs."""
-    chain(test_p1=broken)
-
-    result = run("--phases", "plan.md", workers)
-
-    assert result.ret == 1
-    assert {name: phase["state"] for name, phase in phases().items()} == {
-        "1": "red", "2": "blocked", "3": "blocked", "4": "green", "5": "green", "unphased": "green",
-    }  # fmt: skip
-    assert phases()["1"]["reason"] == "collection error in test_p1.py"
-    assert outcomes().message("test_p3") == "blocked by phase 1 (collection error in test_p1.py)"
-    assert result.parseoutcomes() == {"passed": 3, "blocked": 2, "errors": 1}
-
-
-@WORKERS
-def test_broken_conftest_of_a_folder_makes_its_phases_red(workers, pytester, plan, run, phases):
-    """Where the conftest of a folder fails, every phase with tests in this folder is red, no other."""
-    plan(
-        """
-        ### Phase in: Tests in the folder
-        dependencies: []
-        tests: [tests/broken/test_in.py]
-        ### Phase all: The folder
-        dependencies: []
-        tests: [tests/broken]
-        ### Phase out: Tests elsewhere
-        dependencies: []
-        tests: [tests/test_out.py]
-        ### Phase after: What needs the folder
-        dependencies: [in]
-        tests: [tests/test_after.py]
-        """.replace("\n        ", "\n")
+def test_collection_error_makes_just_its_phase_red(workers, pytester, plan, run, outcomes, phases, states):
+    """What cannot be collected makes its phases red: a module its own, a conftest all of its folder."""
+    plan(BROKEN)
+    passing = ("sound", "next", "after", "later", "unphased")
+    pytester.makepyfile(
+        **{f"tests/test_{name}": f"def test_{name}(): pass" for name in passing},
+        **{f"tests/broken/test_{name}": "def test_it(): pass" for name in ("in", "too")},
+        **{
+            "tests/test_syntax": "def test_it(:",
+            "tests/test_import": "import no_such_module",
+            "tests/broken/conftest": "raise OSError('a broken conftest')",
+        },
     )
-    names = ("broken/test_in", "broken/test_too", "test_out", "test_after")
-    pytester.makepyfile(**{f"tests/{name}": "def test_it(): pass" for name in names})
-    pytester.makepyfile(**{"tests/broken/conftest": "raise OSError('broken conftest')"})
 
     result = run("--phases", "plan.md", workers)
 
     assert result.ret == 1
-    states = {name: phase["state"] for name, phase in phases().items()}
-    assert states == {"in": "red", "all": "red", "out": "green", "after": "blocked"}
-    assert {"passed": 1, "blocked": 1}.items() <= result.parseoutcomes().items()
-    result.stdout.fnmatch_lines(["*broken conftest*"])
+    assert states() == {
+        "syntax": "red", "import": "red", "in": "red", "all": "red", "sound": "green", "next": "green",
+        "after": "blocked", "later": "blocked", "unphased": "green",
+    }  # fmt: skip
+    assert phases()["import"]["reason"] == "collection error in tests/test_import.py"
+    assert (
+        outcomes().message("test_after")
+        == "blocked by phase syntax (collection error in tests/test_syntax.py)"
+    )
+    assert {"passed": 3, "blocked": 2}.items() <= result.parseoutcomes().items()
+    result.stdout.fnmatch_lines_random(["*no_such_module*", "*a broken conftest*", "*SyntaxError*"])
+    if workers == "-n0":
+        assert result.parseoutcomes()["errors"] == 3

@@ -188,6 +188,15 @@ def test_only_names_the_nearest_id_for_one_it_does_not_know(plan, run, refused, 
     assert journal.names == []
 
 
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+@pytest.mark.usefixtures("project")
+def test_only_needs_phases(workers, run, refused, journal):
+    """Without a plan and without markers there is nothing to take alone, and nothing runs instead."""
+    (problem,) = refused(run(workers, "--phases-only", "2"))
+    assert "there is neither a plan nor a phase marker" in problem
+    assert journal.names == []
+
+
 # Prerequisites ------------------------------------------------------------------------------------
 
 NEEDY = """\
@@ -235,7 +244,8 @@ def test_everything_that_is_missing_is_listed_and_nothing_runs(how, status, proj
 
 
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
-def test_what_a_stage_promised_is_looked_for_when_the_phase_opens(workers, project, plan, run, journal, phases):
+@pytest.mark.usefixtures("project")
+def test_what_a_stage_promised_is_looked_for_when_the_phase_opens(workers, plan, run, journal, phases):
     """A phase whose file was not made is red with the reason; its tests are blocked and others go on."""
     plan(
         "### Phase 1: Build\nBuild:\noutputs: [dist]\n```bash\nmkdir dist; touch dist/one\n```\n"
@@ -275,7 +285,7 @@ whenever a worker would idle
 
 @pytest.mark.parametrize("how", [["-n4", "--cov"], ["-n0"], ["-p", "no:xdist"]])
 def test_a_dry_run_shows_what_would_run_and_runs_nothing(how, project, plan, run, journal):
-    """Waves, dependencies, crews, stages, tests and prerequisites; exit status 0, and not a trace of a run."""
+    """Waves, dependencies, crews, stages, tests, prerequisites; exit status 0, and not a trace of a run."""
     plan(
         "### Phase 1: Build\ndependencies: []\nBuild: first\n```bash\ntouch ran\n```\n"
         "Testing: second\nneeds: [build-first]\n```bash\ntouch ran\n```\n"

@@ -84,14 +84,15 @@ def write(pytester):
 
     def files(texts: dict[str, str]) -> None:
         for name, text in texts.items():
-            pytester.makefile(f".{name.partition('.')[2]}", **{name.partition(".")[0]: text})
+            stem, _, suffix = name.partition(".")
+            pytester.makefile(f".{suffix}", **{stem: text})
 
     return files
 
 
 @WORKERS
 def test_a_marker_may_stand_anywhere(workers, write, run, journal):
-    """Without a plan: on functions, classes, modules, parameters, TestCases, doctests, and from a conftest."""
+    """Without a plan: functions, classes, modules, parameters, TestCases, doctests, and by a conftest."""
     write(EVERYWHERE)
     result = run(workers, "--doctest-modules", "--strict-markers", "-p", "phase_journal")
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()

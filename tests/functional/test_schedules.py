@@ -42,7 +42,7 @@ def overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 
 @SCHEDULES
-def test_what_may_run_side_by_side_does_and_nothing_else(schedule, project, run, journal, phases):
+def test_what_may_run_side_by_side_does_and_nothing_else(schedule, project, run, journal, states):
     """Items of a phase, phases of a wave and streams overlap; serial phases and sync points do not."""
     project(
         """
@@ -90,7 +90,7 @@ def test_what_may_run_side_by_side_does_and_nothing_else(schedule, project, run,
     serial = [(one, other) for one in "hi" for other in times if other != one]
     assert not [pair for pair in serial if overlap(times[pair[0]], times[pair[1]])]
     assert max(end for name, (_, end) in times.items() if name != "m") < times["m"][0]
-    assert all(phase["state"] == "green" for phase in phases().values())
+    assert set(states().values()) == {"green"}
 
 
 FORK = """

@@ -65,7 +65,8 @@ class Started:
 
     def wait_for_stage(self):
         """Wait until the stage has started everything."""
-        assert self._comes(lambda: "stage runs" in self.journal.names, 30)
+        self._comes(lambda: "stage runs" in self.journal.names or self.process.poll() is not None, 30)
+        assert "stage runs" in self.journal.names, self.process.stdout.read() if self.process.poll() else ""
         assert self._comes(lambda: len(self.alive()) == 3, 30), self.alive()
 
     def alive(self):

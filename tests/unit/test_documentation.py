@@ -96,7 +96,10 @@ def test_every_hook_is_documented_with_its_arguments() -> None:
     assert sorted(re.findall(r"^## (pytest_phases_.+)$", _text("docs/hooks.md"), re.MULTILINE)) == hooks
 
 
-@pytest.mark.parametrize("described", [events.PhaseChanged, events.RunResult])
+@pytest.mark.parametrize(
+    "described",
+    [events.RunStarted, events.PhaseChanged, events.WaveClosed, events.RunResult, events.WaveResult],
+)
 def test_every_field_of_what_hooks_are_given_is_documented(described: type) -> None:
     """docs/hooks.md names each field of an event in code type."""
     words = set(re.findall(r"`(\w+)`", _text("docs/hooks.md")))

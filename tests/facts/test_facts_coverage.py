@@ -1,0 +1,215 @@
+"""Facts 8, 9, 12, 13, 13b and 14: what coverage.py and pytest-cov do."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+pytest.importorskip("coverage")
+pytest.importorskip("pytest_cov")
+
+MODULE = """
+    FIRST = 1
+
+    def used():
+        return 2
+"""
+
+
+def test_fact_08_a_plan_decides_on_workers_early_enough_for_coverage(pytester, run, monkeypatch):
+    """`--phases` without `-n` means `-n auto`, and pytest-cov measures in the workers."""
+    monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "1")
+    pytester.makepyfile(measured=MODULE, test_one="import measured\ndef test_1(): assert measured.used() == 2")
+    pytester.makefile(".md", plan="### Phase 1: Only\ntests: [test_one.py]\n")
+
+    result = run("--phases=plan.md", "--cov=measured", "--cov-fail-under=100")
+
+    assert result.ret == 0
+    result.stdout.re_match_lines([r"measured.py +3 +0 +100%"])
+
+
+def test_fact_08_workers_that_are_asked_for_late_break_pytest_cov(pytester, run):
+    """It has chosen how to measure before `pytest_cmdline_main` can set the number of workers."""
+    pytester.makepyfile(
+        measured=MODULE,
+        test_one="import measured\ndef test_1(): assert measured.used() == 2",
+        late_workers="""
+            import pytest
+
+            @pytest.hookimpl(tryfirst=True)
+            def pytest_cmdline_main(config):
+                config.option.numprocesses, config.option.dist = 1, "load"
+                config.option.tx = ["popen"]
+        """,
+    )
+
+    result = run("-p", "no:phases", "-p", "late_workers", "--cov=measured")
+
+    assert result.ret != 0
+    assert "INTERNALERROR" in result.stdout.str() + result.stderr.str()
+
+
+TWO_AT_ONCE = """
+import coverage, json, sys
+
+def percent(cov):
+    data = cov.get_data()
+    (file,) = [name for name in data.measured_files() if name.endswith("measured.py")]
+    _, statements, _, missing, _ = cov.analysis2(file)
+    return 100 * (len(statements) - len(missing)) // len(statements)
+
+first = coverage.Coverage(data_file=None, include=["*measured.py"])
+first.start()
+import measured
+{between}
+measured.used()
+first.stop()
+print(percent(first))
+"""
+
+
+@pytest.mark.parametrize(
+    ("between", "percent"),
+    [
+        pytest.param("", "100", id="alone"),
+        pytest.param(
+            "second = coverage.Coverage(data_file=None); second.start()",
+            "66",
+            id="beside another",
+        ),
+    ],
+)
+def test_fact_09_a_second_coverage_object_takes_the_data_of_the_first(between, percent, pytester, script):
+    """From then on the first measures nothing."""
+    pytester.makepyfile(measured=MODULE)
+
+    assert script(TWO_AT_ONCE.format(between=between), COVERAGE_CORE="ctrace") == percent
+
+
+def test_fact_09_combine_takes_every_file_of_its_base(pytester, script):
+    """What lies there as `.coverage.*` is taken up and removed; another base is left alone."""
+    pytester.makepyfile(measured=MODULE)
+
+    left = script("""
+        import coverage, pathlib
+
+        for name in (".coverage.foreign", ".coverage.mine", ".other.1"):
+            coverage.CoverageData(name).add_lines({"measured.py": [1]})
+        coverage.Coverage().combine()
+        print(*sorted(path.name for path in pathlib.Path().glob(".*")))
+    """)
+
+    assert left == ".coverage .other.1"
+
+
+COUNTS_PARSES = """
+import coverage, coverage.parser, importlib, json, sys
+
+sys.path.insert(0, ".")
+cov = coverage.Coverage(data_file=None, source=["."])
+cov.start()
+for number in range(5):
+    importlib.import_module(f"part_{number}").used()
+cov.stop()
+cov.get_data()
+
+parsed = []
+parse = coverage.parser.PythonParser.parse_source
+coverage.parser.PythonParser.parse_source = lambda self: (parsed.append(self.filename), parse(self))[1]
+
+cov.analysis2("part_0.py")
+one = len(parsed)
+cov.report(file=open("report.txt", "w"), include=["part_1.py", "part_2.py"])
+two = len(parsed) - one
+print(one, two)
+"""
+
+
+def test_fact_12_only_files_that_are_asked_for_are_parsed(pytester, script):
+    """Measuring parses nothing, and a report parses each file that it covers once."""
+    pytester.makepyfile(**{f"part_{number}": MODULE for number in range(5)})
+
+    assert script(COUNTS_PARSES) == "1 2"
+
+
+BY_CONTEXT = """
+import coverage, json, sys
+
+cov = coverage.Coverage(data_file=None, include=["*measured.py"])
+cov.start()
+for phase in ("phase 1", "phase 2"):
+    cov.switch_context(phase)
+    import measured
+    measured.used()
+cov.stop()
+data = cov.get_data()
+(file,) = data.measured_files()
+print(json.dumps({line: sorted(names) for line, names in data.contexts_by_lineno(file).items()}))
+"""
+
+
+def test_fact_13_lines_of_an_import_belong_to_whoever_imported_first(pytester, script):
+    """The second phase imports too, and nothing outside of functions is executed again."""
+    pytester.makepyfile(measured=MODULE)
+
+    contexts = json.loads(script(BY_CONTEXT, COVERAGE_CORE="ctrace"))
+
+    assert contexts == {"1": ["phase 1"], "3": ["phase 1"], "4": ["phase 1", "phase 2"]}
+
+
+def test_fact_13_lines_of_a_wide_fixture_belong_to_the_first_test_that_uses_it(pytester, run, script):
+    """With a context for each test, the set-up of a module fixture is recorded for one alone."""
+    pytester.makepyfile(
+        measured=MODULE,
+        test_one="""
+            import measured, pytest
+
+            @pytest.fixture(scope="module")
+            def wide():
+                return measured.used()
+
+            def test_1(wide): pass
+            def test_2(wide): pass
+        """,
+    )
+
+    assert run("-p", "no:phases", "--cov=measured", "--cov-context=test", "--cov-report=").ret == 0
+    contexts = script("""
+        import coverage
+
+        data = coverage.CoverageData(".coverage")
+        data.read()
+        (file,) = data.measured_files()
+        print(*data.contexts_by_lineno(file)[4])
+    """)
+
+    assert contexts == "test_one.py::test_1|setup"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python has sys.monitoring from 3.12 on")
+def test_fact_13b_sysmon_credits_a_line_to_the_first_context_alone(pytester, script):
+    """Under that core a line that several phases execute counts for one of them; ctrace counts it for all."""
+    pytester.makepyfile(measured=MODULE)
+
+    sysmon = json.loads(script(BY_CONTEXT, COVERAGE_CORE="sysmon"))
+    ctrace = json.loads(script(BY_CONTEXT, COVERAGE_CORE="ctrace"))
+
+    assert sysmon["4"] == ["phase 1"]
+    assert ctrace["4"] == ["phase 1", "phase 2"]
+
+
+def test_fact_14_pytest_cov_judges_twice_and_may_contradict_itself(pytester, run):
+    """It exits by the rounded figure and prints by the exact one: FAIL, and exit status 0."""
+    statements = "\n".join(f"    line_{number} = {number}" for number in range(14))
+    pytester.makepyfile(
+        measured=f"def unused():\n{statements}\n\nif True:\n" + "\n".join(["    x = 1"] * 100),
+        test_one="import measured\ndef test_1(): pass",
+    )
+
+    result = run("-p", "no:phases", "--cov=measured", "--cov-fail-under=88")
+
+    if "FAIL Required" not in result.stdout.str():
+        pytest.skip("this pytest-cov judges once")
+    assert result.ret == 0
