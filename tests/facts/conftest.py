@@ -94,7 +94,7 @@ def verdicts(pytester: pytest.Pytester) -> Callable[[], list[tuple[str, str]]]:
 
 @pytest.fixture
 def script(pytester: pytest.Pytester) -> Callable[..., str]:
-    """A function that runs a script with this Python and returns what it printed, without the last newline."""
+    """A function that runs a script with this Python and returns what it printed."""
 
     def start(text: str, **environment: str) -> str:
         file = pytester.makepyfile(script=text)

@@ -21,7 +21,9 @@ MODULE = """
 def test_fact_08_a_plan_decides_on_workers_early_enough_for_coverage(pytester, run, monkeypatch):
     """`--phases` without `-n` means `-n auto`, and pytest-cov measures in the workers."""
     monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "1")
-    pytester.makepyfile(measured=MODULE, test_one="import measured\ndef test_1(): assert measured.used() == 2")
+    pytester.makepyfile(
+        measured=MODULE, test_one="import measured\ndef test_1(): assert measured.used() == 2"
+    )
     pytester.makefile(".md", plan="### Phase 1: Only\ntests: [test_one.py]\n")
 
     result = run("--phases=plan.md", "--cov=measured", "--cov-fail-under=100")
@@ -52,7 +54,7 @@ def test_fact_08_workers_that_are_asked_for_late_break_pytest_cov(pytester, run)
 
 
 TWO_AT_ONCE = """
-import coverage, json, sys
+import coverage
 
 def percent(cov):
     data = cov.get_data()
@@ -60,13 +62,14 @@ def percent(cov):
     _, statements, _, missing, _ = cov.analysis2(file)
     return 100 * (len(statements) - len(missing)) // len(statements)
 
-first = coverage.Coverage(data_file=None, include=["*measured.py"])
-first.start()
+started = [coverage.Coverage(data_file=None, include=["*measured.py"])]
+started[0].start()
 import measured
 {between}
 measured.used()
-first.stop()
-print(percent(first))
+for cov in reversed(started):
+    cov.stop()
+print(percent(started[0]))
 """
 
 
@@ -75,7 +78,7 @@ print(percent(first))
     [
         pytest.param("", "100", id="alone"),
         pytest.param(
-            "second = coverage.Coverage(data_file=None); second.start()",
+            "started.append(coverage.Coverage(data_file=None)); started[1].start()",
             "66",
             id="beside another",
         ),

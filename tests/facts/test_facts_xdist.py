@@ -233,7 +233,8 @@ def test_fact_07_an_item_whose_worker_dies_is_reported_once_and_not_run_again(
     how, pytester, run, notes, verdicts
 ):
     """`remove_node` names it, xdist reports it, and a new worker goes on behind it."""
-    pytester.makepyfile(test_one="""
+    pytester.makepyfile(
+        test_one="""
         import os
         from notes import note
 
@@ -242,7 +243,8 @@ def test_fact_07_an_item_whose_worker_dies_is_reported_once_and_not_run_again(
             note("dies")
             os._exit(1)
         def test_3(): note("ran 3")
-    """)
+    """
+    )
     pytester.makefile(".md", plan="### Phase 1: Only\ntests: [test_one.py]\n")
 
     result = run("-n1", how)

@@ -405,7 +405,7 @@ class Run:
         return [f"sync:{number}" for number in range(1, len(self.laws.plan.syncs) + 1)]
 
 
-@settings(max_examples=120, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     data=st.data(),
     schedule=st.sampled_from(SCHEDULES),
