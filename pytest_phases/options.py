@@ -85,6 +85,19 @@ def use_workers_for_ini_plan(early_config: pytest.Config, args: list[str]) -> No
         args[:0] = ["-n", "auto"]
 
 
+def keep_coverage_data(early_config: pytest.Config) -> None:
+    """pytest-cov erases the data files that it finds, in each worker too; one that starts later must not.
+
+    It would erase what workers that have already ended leave for the report.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        from pytest_phases.settings import LATER_WORKER
+
+        # Taken out, or a pytest that a test starts would not erase its old data either.
+        if os.environ.pop(LATER_WORKER, None):
+            early_config.known_args_namespace.cov_append = True
+
+
 def explain_conftest(early_config: pytest.Config, failure: ConftestImportFailure) -> None:
     """Where a conftest of a run with a plan misses a module, say why no stage can help it."""
     has_plan = early_config.known_args_namespace.phases or early_config.getini("phases_plan")

@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None]:
     """Before pytest-cov looks at the number of workers."""
     options.use_workers_for_ini_plan(early_config, args)
+    options.keep_coverage_data(early_config)
     try:
         return (yield)
     except ConftestImportFailure as failure:

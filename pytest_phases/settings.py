@@ -14,6 +14,9 @@ NO_BUILT_CODE = (
 )
 """Said wherever a conftest fails to import in a run with a plan."""
 
+LATER_WORKER = "PHASES_LATER_WORKER"
+"""In the environment of a worker that takes the place of another one, until it has read it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

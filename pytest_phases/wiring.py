@@ -144,7 +144,8 @@ class Finish:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
         """Innermost of the wrappers: after every teardown, and before the terminal's summary.
 
-        A phase may be red for something that no report of a test speaks of: that is no success.
+        A phase may be red, or cut short, for something that no report of a test speaks of: that is
+        no success, and neither is a plan of which nothing could be collected.
         """
         from pytest_phases.events import State
 
@@ -152,8 +153,12 @@ class Finish:
             return (yield)
         finally:
             result = self._run.finish(self._workers)
-            red = result is not None and any(phase.state is State.RED for phase in result.phases)
-            if red and session.exitstatus == pytest.ExitCode.OK:
+            if result is None:
+                failed = bool(self._run.settings.plan.file)
+            else:
+                failed = any(phase.state in (State.RED, State.INTERRUPTED) for phase in result.phases)
+            nothing_said = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+            if failed and session.exitstatus in nothing_said:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -34,6 +34,7 @@ from pytest_phases.adapters.messages import (
 )
 from pytest_phases.adapters.run import Order, Run
 from pytest_phases.scheduler.protocol import Send, Stopped, WorkerGone, WorkerReady, WorkerRefreshed
+from pytest_phases.settings import LATER_WORKER
 from pytest_phases.table import Table
 
 NEARLY_DRY = 16
@@ -109,6 +110,8 @@ class XdistScheduler:
         settings = replace(
             self._run.settings, ended=self._run.ended, blocked=self._run.blocked, generation=generation
         )
+        # It is in the environment of no worker but those that are cloned from this one.
+        node.gateway.spec.env[LATER_WORKER] = "1"
         channel = node.gateway.newchannel()
         worker = self._workers[node] = Worker(node, channel, generation)
         channel.setcallback(lambda packed: worker.inbox.append(unpack(packed)))
@@ -391,7 +394,7 @@ class XdistScheduler:
     def _stop_if_asked(self) -> None:
         """`-x`, `--maxfail` and Ctrl-C on a worker: xdist shuts down, so nothing more may be sent."""
         stopping = self._dsession.shouldstop or self._dsession.shuttingdown
-        if stopping and not self._stopped and not self.tests_finished:
+        if stopping and self._run.begun and not self._stopped and not self.tests_finished:
             self._stopped = True
             self._run.tell(Stopped(self._run.now()))
             for worker in self._workers.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import execnet
 import pytest
 from execnet.gateway_base import get_execmodel
 from xdist.remote import Marker, WorkerInteractor
@@ -203,11 +204,7 @@ def test_fact_03_an_unknown_event_ends_the_worker(controller, capsys):
 
 
 def test_fact_03_a_channel_works_both_ways_and_knows_no_gap(pytester, run, notes):
-    """Messages and events come in the order in which they were sent, seen where both arrive first.
-
-    The worker answers on the channel it was given. Nothing is sent to it before it is ready: what
-    comes before the channel itself is dropped.
-    """
+    """Messages and events arrive in the order in which they were sent; the worker answers on what it was given."""
     pytester.makeconftest(
         """
         import pytest
@@ -260,6 +257,25 @@ def test_fact_03_a_channel_works_both_ways_and_knows_no_gap(pytester, run, notes
         "event runtest_protocol_complete",
         "event workerfinished",
     ]  # fmt: skip
+
+
+def test_fact_03_what_is_sent_before_the_channel_itself_is_dropped():
+    """So a worker that has its channel is written to, and none before."""
+    gateway = execnet.makegateway("popen")
+    passed = gateway.newchannel()
+    passed.send("too early")
+    channel = gateway.remote_exec("""
+        passed = channel.receive()
+        channel.send("has it")
+        channel.send(passed.receive(timeout=30))
+    """)
+    channel.send(passed)
+    assert channel.receive(timeout=30) == "has it"
+
+    passed.send("in time")
+
+    assert channel.receive(timeout=30) == "in time"
+    gateway.exit()
 
 
 def test_fact_05_reports_say_which_item_of_which_worker_they_are_of(pytester, run, notes):

@@ -259,7 +259,11 @@ def test_replaced_workers_are_torn_down(pytester, plan, run, phases, journal):
     assert result.ret == 1
     assert journal.names.count("set up") == journal.names.count("torn down") >= 2
     result.assert_outcomes(passed=4, errors=1)
-    assert {name: phase["state"] for name, phase in phases().items()} == {"1": "red", "2": "green", "3": "green"}
+    assert {name: phase["state"] for name, phase in phases().items()} == {
+        "1": "red",
+        "2": "green",
+        "3": "green",
+    }
 
 
 def test_a_worker_may_crash_behind_a_build(pytester, plan, run, outcomes, phases, source):
@@ -276,6 +280,55 @@ def test_a_worker_may_crash_behind_a_build(pytester, plan, run, outcomes, phases
     assert outcomes()["test_crash"] == "error"
     assert phases()["2"]["tests"]["passed"] == 5
     assert _is_right(result)
+
+
+def test_what_was_built_may_crash_every_worker(plan, run, phases, pytester):
+    """Where no worker survives the import of what was built, the run ends, and it is no success."""
+    plan(
+        """
+### Phase 1: Builds
+dependencies: []
+Build: deadly
+```bash
+echo "import os; os._exit(3)" > made.py
+```
+### Phase 2: Uses
+dependencies: [1]
+tests: [test_use.py]
+"""
+    )
+    pytester.makepyfile(test_use="import made\ndef test_use(): pass")
+    assert run("--phases", "plan.md", "-n1", "--max-worker-restart=1").ret == 1
+    assert {name: phase["state"] for name, phase in phases().items()} == {"1": "green", "2": "interrupted"}
+    assert run("--phases", "plan.md", "-n1", "--max-worker-restart=1").ret == 1
+
+
+MEASURED = """
+### Phase 1: Builds
+dependencies: []
+tests: [test_before.py]
+Build: module
+```bash
+echo "def made(): return 1" > library/made.py
+```
+### Phase 2: Uses
+dependencies: [1]
+tests: [test_after.py]
+"""
+
+
+def test_replaced_workers_keep_what_they_measured(pytester, plan, run):
+    """With pytest-cov the lines that only a replaced worker has executed are in the report."""
+    pytest.importorskip("pytest_cov")
+    plan(MEASURED)
+    library = pytester.mkpydir("library")
+    (library / "before.py").write_text("def before():\n    return 1\n")
+    pytester.makepyfile(
+        test_before="from library.before import before\ndef test_before(): assert before()",
+        test_after="from library.made import made\ndef test_after(): assert made()",
+    )
+    result = run("--phases", "plan.md", "-n2", "--cov=library", "--cov-fail-under=100")
+    assert result.ret == 0, result.stdout.str()
 
 
 FLOW = """

@@ -50,10 +50,10 @@ class Started:
     These are told by the argument of their `sleep`.
     """
 
-    def __init__(self, pytester, journal, mark):
+    def __init__(self, pytester, journal, mark, workers):
         self.mark = mark
         self.journal = journal
-        command = [sys.executable, "-m", "pytest", "--phases", "plan.md", "-n2", "--junitxml=junit.xml"]
+        command = [sys.executable, "-m", "pytest", "--phases", "plan.md", workers, "--junitxml=junit.xml"]
         self.process = subprocess.Popen(
             command,
             cwd=pytester.path,
@@ -94,11 +94,11 @@ def started(pytester, plan, journal, monkeypatch):
     monkeypatch.setenv("MARK", mark)
     runs = []
 
-    def start(key=""):
+    def start(key="", workers="-n2"):
         plan(PLAN.format(key=key))
         pytester.makepyfile(test_after="def test_after(): pass")
         pytester.makepyfile(test_independent="def test_independent(): pass")
-        runs.append(Started(pytester, journal, mark))
+        runs.append(Started(pytester, journal, mark, workers))
         runs[-1].wait_for_stage()
         return runs[-1]
 
@@ -109,11 +109,11 @@ def started(pytester, plan, journal, monkeypatch):
         run.process.communicate()
 
 
-@pytest.mark.parametrize("to", ["the controller", "the group"])
-def test_ctrl_c_ends_the_tree(started, to):
+@pytest.mark.parametrize(("send", "workers"), [(os.kill, "-n2"), (os.killpg, "-n2"), (os.kill, "-n0")])
+def test_ctrl_c_ends_the_tree(started, send, workers):
     """Ctrl-C, which a terminal sends to the whole group, ends stage and run."""
-    run = started()
-    (os.killpg if to == "the group" else os.kill)(run.process.pid, signal.SIGINT)
+    run = started(workers=workers)
+    send(run.process.pid, signal.SIGINT)
     assert run.nothing_is_left_soon(), run.alive()
     output, _ = run.process.communicate(timeout=30)
     assert run.process.returncode == pytest.ExitCode.INTERRUPTED
