@@ -66,6 +66,11 @@ class Tally:
         return cls(*(sum(getattr(row, field.name) for row in rows) for field in fields(cls)))
 
     @property
+    def count(self) -> int:
+        """All of them."""
+        return sum(getattr(self, field.name) for field in fields(self))
+
+    @property
     def bad(self) -> int:
         """Failures and errors."""
         return self.failed + self.error
@@ -95,7 +100,8 @@ class PhaseChanged:
 
     `id` and `name` are the plan's (`title` is both as shown), `kind` one of phase, stream, sync
     point and unphased; `reason` says why it is red or blocked; `time` is in seconds of the
-    monotonic clock of the controller.
+    monotonic clock of the controller; `items` counts those of it that are known so far, its
+    streams included, and `agents` names the workers on it.
     """
 
     id: str
@@ -108,6 +114,7 @@ class PhaseChanged:
     wave: int
     time: float
     agents: tuple[str, ...] = ()
+    items: int = 0
 
     @property
     def title(self) -> str:

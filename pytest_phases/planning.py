@@ -21,8 +21,9 @@ from pytest_phases.graph import build
 from pytest_phases.model import Plan
 from pytest_phases.plan import prerequisites
 from pytest_phases.plan.checks import check
-from pytest_phases.plan.markers import PhaseMark, merge
+from pytest_phases.plan.markers import PhaseMark, merge, phase_id
 from pytest_phases.plan.read import read_plan
+from pytest_phases.plan.selectors import Membership
 from pytest_phases.plan.words import did_you_mean
 from pytest_phases.settings import Settings, below
 from pytest_phases.table import Table
@@ -88,7 +89,8 @@ def _check_rootdir(config: pytest.Config, plan: Path) -> None:
     if without_plan != config.rootpath:
         raise pytest.UsageError(
             f"with --phases {config.option.phases} pytest takes {config.rootpath} for the rootdir instead of "
-            f"{without_plan}; write --phases={config.option.phases} or --rootdir={without_plan}"
+            f"{without_plan}; run pytest from the folder that is to be the rootdir, or write "
+            f"--phases={config.option.phases} for {without_plan}, or name it: --rootdir=DIR"
         )
 
 
@@ -103,7 +105,41 @@ def prepare(config: pytest.Config, settings: Settings, table: Table) -> Prepared
     if missing:
         raise pytest.UsageError(missing)
     _, later = _prerequisites(plan, settings, table)
-    return Prepared(plan, {item.phase: _look_again(later, item.phase, config.rootpath) for item in later})
+    return Prepared(
+        plan,
+        checks={item.phase: _look_again(later, item.phase, config.rootpath) for item in later},
+        recheck=lambda late: _late_problems(settings, plan, late),
+        phase_of_file=Membership(settings.plan).phase_of_file,
+    )
+
+
+def _late_problems(settings: Settings, plan: Plan, table: Table) -> tuple[Problem, ...]:
+    """What is wrong with a table that was collected when the plan had started already.
+
+    Markers in modules that could not be imported before must not change what the plan was
+    understood to be: phases may have run by then that they would have held back.
+    """
+    marks = [PhaseMark.from_data(mark) for mark in table.marks]
+    again, problems = merge(settings.plan, marks)
+    problems = problems or check(again)
+    if problems:
+        return problems
+    known = {unit.id: unit for unit in plan.units()}
+    changed = [unit.id for unit in again.units() if unit != known.get(unit.id)]
+    conflicts = tuple(problem for problem in table.problems if problem.slug == "selector-conflict")
+    return (*(_late_mark(name, name in known, marks) for name in changed), *conflicts)
+
+
+def _late_mark(phase: str, is_known: bool, marks: Iterable[PhaseMark]) -> Problem:
+    """A marker that came too late to have a say, the last one on its phase."""
+    place = [mark.place for mark in marks if phase_id(mark) == phase][-1]
+    more = (
+        f"says more of phase {phase} than the plan"
+        if is_known
+        else f"makes phase {phase}, which the plan lacks"
+    )
+    message = f"this marker could be read only after a stage had run, and {more}; write it into the plan"
+    return Problem("late-marker", place, message)
 
 
 def merged(settings: Settings, table: Table) -> Plan:

@@ -91,9 +91,8 @@ class InProcess:
         before = len(session.items)
         table = self._collection.collect_late(session, self._run.ended, self._run.blocked)
         if table is not None:
-            numbers = self._run.add(table)
+            numbers, _ = self._run.add(table, whole=False)
             self._items.update(zip(numbers, session.items[before:], strict=True))
-            self._run.settle(table, numbers, whole=False)
             session.testscollected = self._run.total
 
     def _torn_down(self, report: pytest.TestReport) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import pytest
 
 from pytest_phases.adapters.blocked import report_blocked
 from pytest_phases.adapters.outcomes import Account
+from pytest_phases.errors import Problem
 from pytest_phases.events import Outcome, PhaseChanged, RunResult, RunStarted, State, WaveClosed
 from pytest_phases.graph import build
 from pytest_phases.model import Plan, Stage
@@ -45,12 +46,17 @@ SHOWN_PATHS = 3
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan that may start. `checks` has, for phases that require what a stage makes, a look at
-    it when they open: it says what is missing, or nothing.
+    """A plan that may start.
+
+    `checks` has, for phases that require what a stage makes, a look at it when they open: it says
+    what is missing, or nothing. `recheck` finds what is wrong with a table that comes later;
+    `phase_of_file` is the plan's own opinion of a file.
     """
 
     plan: Plan
-    checks: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    checks: Mapping[str, Callable[[], str]]
+    recheck: Callable[[Table], Sequence[Problem]]
+    phase_of_file: Callable[[str], str]
 
 
 class Run:
@@ -81,13 +87,19 @@ class Run:
         self._ended: list[str] = []
         self._blocked: list[str] = []
         self._orders: list[Order] = []
-        self._checks: Mapping[str, Callable[[], str]] = {}
+        self._prepared: Prepared | None = None
+        self._told: set[Problem] = set()
 
     @property
     def core(self) -> Core:
         """The scheduler's core; there is one from `begin` on."""
         assert self._core is not None
         return self._core
+
+    @property
+    def _plan(self) -> Prepared:
+        assert self._prepared is not None
+        return self._prepared
 
     @property
     def begun(self) -> bool:
@@ -98,15 +110,15 @@ class Run:
 
     def begin(self, table: Table) -> Sequence[int]:
         """The first table is there: make the core, and return the numbers of its items."""
-        prepared = self._prepare(table)
-        plan, self._checks = prepared.plan, prepared.checks
+        self._prepared = self._prepare(table)
+        plan = self._prepared.plan
         graph = build(plan)
         self._stages = {(unit.id, stage.id): stage for unit in plan.units() for stage in unit.stages}
-        self._core = Core(graph, self.settings.schedule, uncleared=self._checks)
+        self._core = Core(graph, self.settings.schedule, uncleared=self._prepared.checks)
         self._timeline = Timeline(graph)
         started = RunStarted(self.settings.run_id, self.settings.schedule, plan, graph.waves)
         self._config.hook.pytest_phases_run_started(config=self._config, event=started)
-        return self.add(table)
+        return self._number(table)
 
     def without_phases(self) -> None:
         """There is neither a plan nor a marker: nothing of this run is ours.
@@ -147,8 +159,29 @@ class Run:
 
     # Items ------------------------------------------------------------------------------------
 
-    def add(self, table: Table) -> Sequence[int]:
-        """Number the items of a table that are new, tell the core, and return all its numbers in order."""
+    def add(self, table: Table, *, whole: bool) -> tuple[Sequence[int], Sequence[str]]:
+        """Take in what was collected later; `whole` says that it is everything a worker has.
+
+        Returns the numbers of the table's items, and the node ids of tests that it lacks although
+        nothing they depend on was built. By now the plan has started: a marker that would change
+        it makes its module's phase red.
+        """
+        home = self._plan.phase_of_file
+        phases = (
+            phase if self.core.knows(phase) else home(nodeid.partition("::")[0])
+            for nodeid, phase in zip(table.nodeids, table.phases, strict=True)
+        )
+        numbers = self._number(replace(table, phases=tuple(phases)))
+        missing = self._forget(table, numbers, whole=whole)
+        for problem in self._plan.recheck(table):
+            if problem not in self._told and problem.place is not None:
+                self._told.add(problem)
+                phase = home(problem.place.file)
+                self._report_phase_error(phase, str(problem), f"wrong at {problem.place}")
+        return numbers, missing
+
+    def _number(self, table: Table) -> Sequence[int]:
+        """Number the items of a table that are new, and tell the core."""
         keys = tuple(_unique(table.nodeids))
         new = [index for index, key in enumerate(keys) if key not in self._numbers]
         for index in new:
@@ -181,11 +214,8 @@ class Run:
                 self._keys.append(path)
                 yield Item(number, phase, ItemKind.MODULE)
 
-    def settle(self, table: Table, numbers: Sequence[int], *, whole: bool) -> Sequence[str]:
-        """Forget what a later collection no longer has; `whole` says that the table is complete.
-
-        Returns the node ids of tests that are missing although nothing they depend on was built.
-        """
+    def _forget(self, table: Table, numbers: Sequence[int], *, whole: bool) -> Sequence[str]:
+        """Forget what a later collection no longer has; returns the node ids of what it should have."""
         waiting = {path for path, _ in table.modules}
         collected = [path for path in self._modules if path not in waiting]
         lost = [self._modules.pop(path) for path in collected]
@@ -218,23 +248,26 @@ class Run:
             if (
                 isinstance(decision, PhaseChanged)
                 and decision.new is State.OPEN
-                and decision.id in self._checks
+                and decision.id in self._plan.checks
             ):
                 self._look_at(decision.id)
 
     def _look_at(self, phase: str) -> None:
         """What a phase requires of the stages before it must be there now."""
-        missing = self._checks[phase]()
+        missing = self._plan.checks[phase]()
         if missing:
-            self._report_phase_error(phase, missing)
+            self._report_phase_error(phase, missing, missing)
         else:
             self.tell(PhaseCleared(phase, self.now()))
 
-    def _report_phase_error(self, phase: str, reason: str) -> None:
-        """An error that belongs to no item: reported at the phase, none of whose items may start."""
+    def _report_phase_error(self, phase: str, message: str, reason: str) -> None:
+        """An error that belongs to no item: reported at the phase, none of whose items may start.
+
+        `message` is the whole of it, `reason` what fits into a line about the phase.
+        """
         nodeid = f"{self.settings.plan_path}::{phase}"
         report = pytest.CollectReport(
-            nodeid=nodeid, outcome="failed", longrepr=f"phase {phase}: {reason}", result=[]
+            nodeid=nodeid, outcome="failed", longrepr=f"phase {phase}: {message}", result=[]
         )
         self._config.hook.pytest_collectreport(report=report)
         self.tell(PhaseFailed(phase, reason, self.now(), for_all=True))
@@ -242,12 +275,12 @@ class Run:
     def report_stale(self, stale: Sequence[str]) -> None:
         """One process cannot load anew what it has loaded: no phase behind stages may run in it."""
         shown = ", ".join(stale[:SHOWN_PATHS]) + (" and more" if len(stale) > SHOWN_PATHS else "")
-        reason = (
+        message = (
             f"a stage has made {shown} anew, which this process had loaded or looked for in vain; "
             "run with -n1 or more, so that workers can be replaced"
         )
         for phase in self.core.behind_stages():
-            self._report_phase_error(phase, reason)
+            self._report_phase_error(phase, message, "built anew, run with -n1")
 
     def take_orders(self) -> Sequence[Order]:
         """What the adapter has to carry out now."""

@@ -272,9 +272,8 @@ class XdistScheduler:
     def _join(self, worker: Worker) -> None:
         """A worker that comes later: its items are compared with those of the run."""
         table = worker.collected or Table()
-        numbers = self._run.add(table)
+        numbers, missing = self._run.add(table, whole=True)
         worker.learn(numbers, first=True)
-        missing = self._run.settle(table, numbers, whole=True)
         self._show_total()
         if missing:
             self._report_collection(worker, f"{worker.name} no longer collects {', '.join(missing)}")
@@ -321,8 +320,7 @@ class XdistScheduler:
             self._replace(worker)
             return
         if message.table is not None:
-            numbers = self._run.add(message.table)
-            self._run.settle(message.table, numbers, whole=False)
+            numbers, _ = self._run.add(message.table, whole=False)
             self._show_total()
             worker.learn(numbers, first=False)
         self._run.tell(WorkerRefreshed(worker.name, message.generation, self._run.now()))

@@ -7,6 +7,7 @@ it happened. Files are compared by their `stat` values, never by the clock.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.machinery
 import importlib.util
 import os
@@ -35,8 +36,10 @@ class Freshness:
 
     def __init__(self, root: Path, ignored: Iterable[Path] = ()) -> None:
         self._root = root
+        self._project = f"{root}{os.sep}"
         self._ignored = frozenset(map(str, ignored))
         self._loaded: dict[str, Signature | None] = {}
+        self._digests: dict[str, bytes] = {}
         self._modules = 0
         self._since = time.time_ns()
         self._missed = Missed()
@@ -51,7 +54,9 @@ class Freshness:
 
     def look(self) -> None:
         """Take what is on disk now for what this process knows."""
-        self._loaded = {path: signature(path) for path in _loaded_files()}
+        self._loaded = {}
+        for path in _loaded_files():
+            self._note(path, signature(path))
         self._modules = len(sys.modules)
         self._importable = frozenset(self._list_importable())
 
@@ -67,11 +72,13 @@ class Freshness:
                 if path not in self._loaded:
                     found = signature(path)
                     written_meanwhile = found is not None and found[3] >= self._since
-                    self._loaded[path] = None if written_meanwhile else found
+                    self._note(path, None if written_meanwhile else found)
         self._since = time.time_ns()
 
     def changed(self) -> tuple[str, ...]:
         """Loaded files that are no longer what was loaded; their byte code is removed.
+
+        A file of the project that was written again with the same content is what was loaded.
 
         Python takes byte code for current when size and second of the source agree, which holds
         for a file that was made twice within a second.
@@ -79,10 +86,19 @@ class Freshness:
         self.between_items()
         changed = []
         for path, known in self._loaded.items():
-            if known is None or signature(path) != known:
+            if known is None or (signature(path) != known and not self._holds_the_same(path)):
                 changed.append(path)
                 _remove_byte_code(path)
         return tuple(sorted(changed))
+
+    def _note(self, path: str, found: Signature | None) -> None:
+        self._loaded[path] = found
+        # What pip installs is not written again for nothing, and to read it all would take its time.
+        if found is not None and path.startswith(self._project):
+            self._digests[path] = _digest(path)
+
+    def _holds_the_same(self, path: str) -> bool:
+        return path in self._digests and _digest(path) == self._digests[path]
 
     def appeared(self) -> tuple[str, ...]:
         """Importable files, packages and distributions that were not there at the last look."""
@@ -141,6 +157,14 @@ def _importer(frame: FrameType | None) -> str:
             break
         frame = frame.f_back
     return name
+
+
+def _digest(path: str) -> bytes:
+    """What a file holds, or nothing if it cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).digest()
+    except OSError:
+        return b""
 
 
 def _exists(name: str) -> bool:

@@ -290,8 +290,9 @@ class PhaseCollection:
 
     def _waits_for(self, path: str) -> tuple[str, frozenset[str]]:
         """The phase of a file, and the phases with stages that must end before it can be collected."""
-        named = phase_in_source(self._config.rootpath / path, self._settings.plan)
-        phase = named or self._placer.phase_of_file(path)
+        # Asked for in any case: what selects a file that cannot be imported is no mistake.
+        selecting = self._placer.phase_of_file(path)
+        phase = phase_in_source(self._config.rootpath / path, self._settings.plan) or selecting
         return phase, self._stages_before(phase)
 
     def _stages_before(self, phase: str) -> frozenset[str]:

@@ -21,6 +21,8 @@ _COLORS = {
 }
 _COLUMNS = ("phase", "state", "passed", "failed", "skipped", "blocked", "stages", "time", "")
 _NAMES = ("phase", "state")
+_WIDEST_NAME = 40
+_NAMED_PAIRS = 3
 # From -qq on pytest leaves out its own last line.
 _QUIET = -1
 _NOT_IN_EFFECT = (
@@ -41,6 +43,7 @@ class TerminalObserver:
         self._workers = workers
         self._waves = waves
         self._result: RunResult | None = None
+        self._waves_with_items: set[int] = set()
         reporter = config.pluginmanager.getplugin("terminalreporter")
         assert isinstance(reporter, TerminalReporter)
         self._reporter = reporter
@@ -62,14 +65,18 @@ class TerminalObserver:
 
     @pytest.hookimpl
     def pytest_phases_phase_changed(self, event: PhaseChanged) -> None:
-        """A line when a phase opens, turns red or closes."""
+        """A line when a phase opens, turns red or closes; none for a phase without an item."""
         if event.id == UNPHASED:
             return
+        if event.items:
+            self._waves_with_items.add(event.wave)
         opened = event.new is State.OPEN
         closed = event.new.closed and event.old is not State.WAITING
         if event.kind == "sync point":
             if event.new is State.GREEN:
                 self._line(f"{event.title} reached")
+        elif not event.items and event.new is not State.FAILING:
+            return
         elif opened:
             self._line(f"{event.title} opened")
         elif event.new is State.FAILING or event.new is State.BLOCKED:
@@ -80,7 +87,8 @@ class TerminalObserver:
     @pytest.hookimpl
     def pytest_phases_wave_closed(self, event: WaveClosed) -> None:
         """A line when a wave is complete."""
-        self._line(f"wave {event.number} closed")
+        if event.number in self._waves_with_items:
+            self._line(f"wave {event.number} closed")
 
     @pytest.hookimpl
     def pytest_phases_run_finished(self, result: RunResult) -> None:
@@ -139,7 +147,7 @@ def _row(phase: PhaseResult) -> tuple[str, ...]:
     ran = sum((stages.passed, stages.bad, stages.skipped, stages.blocked))
     name = phase.id if phase.id == UNPHASED else " ".join(filter(None, (phase.id, phase.name)))
     return (
-        ("  " if phase.kind == "stream" else "") + name,
+        ("  " if phase.kind == "stream" else "") + _short(name),
         phase.state.value,
         _figure(tests.passed + tests.xfailed),
         _figure(tests.bad),
@@ -164,19 +172,21 @@ def wave_line(wave: WaveResult) -> str:
 
 
 def sequential_warnings(result: RunResult) -> Iterator[str]:
-    """Phases that were planned in parallel and ran one after another, by name, a line for each wave."""
+    """Phases that were planned in parallel and ran one after another, by name."""
     titles = {phase.id: phase.title for phase in result.phases}
     why = ", with one worker" if result.workers == 1 else ""
     for wave in result.waves:
-        *others, last = list(dict.fromkeys(phase for pair in wave.sequential for phase in pair)) or [""]
-        if others:
-            listed = f"{', '.join(titles[phase] for phase in others)} and {titles[last]}"
-            yield f"warning: {listed} were planned in parallel and ran one after another{why}"
+        for first, second in wave.sequential[:_NAMED_PAIRS]:
+            both = f"{titles[first]} and {titles[second]}"
+            yield f"warning: {both} were planned in parallel and ran one after another{why}"
+        more = len(wave.sequential) - _NAMED_PAIRS
+        if more > 0:
+            yield f"warning: so did {_count(more, 'more pair')} of wave {wave.number}"
 
 
 def _said(event: PhaseChanged) -> str:
     if event.new is State.FAILING:
-        return f"is red: {event.reason}"
+        return f"is failing: {event.reason}"
     if event.new is State.BLOCKED:
         return f"is {event.reason}"
     return f"is {event.new.value}: {event.tally}"
@@ -191,6 +201,10 @@ def _without_effect(plan: Plan) -> Iterable[str]:
     if plan.gate is not None:
         stated.append("the gate is not judged, and nothing is deployed")
     return dict.fromkeys(f"{text} in this version" for text in stated)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _WIDEST_NAME else name[: _WIDEST_NAME - 1] + "…"
 
 
 def _figure(count: int) -> str:

@@ -105,6 +105,10 @@ class Core:
         nodes = self._life.nodes.items()
         return [name for name, state in nodes if state.behind_stages and not state.state.closed]
 
+    def knows(self, phase: str) -> bool:
+        """Whether there is a phase or stream of this id, or it stands for the unphased tests."""
+        return phase in self._life.nodes
+
     def may_change(self, phase: str) -> bool:
         """Whether a stage runs before this node, so that what is collected for it may change."""
         return self._life.nodes[phase].behind_stages

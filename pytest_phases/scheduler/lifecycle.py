@@ -411,5 +411,6 @@ class Lifecycle:
             PhaseChanged(
                 node.id, node.name, node.kind.value, old, new, total, self.why(state), node.wave, self.now,
                 tuple(sorted(state.agents)),
+                total.count + sum(each.unfinished for each in self._with_parts(state)),
             )
         )  # fmt: skip

@@ -116,7 +116,7 @@ class StageItem(pytest.Item):
             return super().repr_failure(excinfo, *args, **kwargs)
         ending, log = excinfo.value.ending, self.command().log
         shown = log.relative_to(self.config.rootpath) if log.is_relative_to(self.config.rootpath) else log
-        lines = [f"stage {self.stage.id} of phase {self.phase} ({self.stage.place}): {ending.describe()}"]
+        lines = [f"{ending.describe()}: stage {self.stage.id} of phase {self.phase} ({self.stage.place})"]
         if ending.tail:
             lines += [f"the last it printed (all of it is in {shown}):", "", ending.tail.rstrip()]
         else:

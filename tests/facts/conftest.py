@@ -26,6 +26,9 @@ def note(*words):
         file.write(" ".join(map(str, (worker, *words))) + "\\n")
 '''
 
+# They take no part in any fact: one shuffles tests, and importing the other is most of what a process costs.
+WITHOUT = ("-p", "no:randomly", "-p", "no:hypothesispytest")
+
 KEPT_OUT = ("PYTEST_XDIST_", "PHASES_", "COV_", "COVERAGE_")
 
 
@@ -66,7 +69,7 @@ def run(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
     """A function that runs pytest in a process of its own; 60 seconds at most."""
 
     def start(*args: str) -> pytest.RunResult:
-        return pytester.runpytest_subprocess("-p", "no:randomly", "--junitxml=junit.xml", *args, timeout=60)
+        return pytester.runpytest_subprocess(*WITHOUT, "--junitxml=junit.xml", *args, timeout=60)
 
     return start
 
@@ -76,7 +79,7 @@ def run_inside(pytester: pytest.Pytester) -> Callable[..., pytest.HookRecorder]:
     """A function that runs pytest alone in the process of the test, where `plugins` take part."""
 
     def start(*args: str, plugins: tuple[object, ...] = ()) -> pytest.HookRecorder:
-        return pytester.inline_run("-p", "no:phases", "-p", "no:randomly", *args, plugins=plugins)
+        return pytester.inline_run("-p", "no:phases", *WITHOUT, *args, plugins=plugins)
 
     return start
 

@@ -91,20 +91,27 @@ def test_fact_09_a_second_coverage_object_takes_the_data_of_the_first(between, p
     assert script(TWO_AT_ONCE.format(between=between), COVERAGE_CORE="ctrace") == percent
 
 
-def test_fact_09_combine_takes_every_file_of_its_base(pytester, script):
-    """What lies there as `.coverage.*` is taken up and removed; another base is left alone."""
+@pytest.mark.parametrize(
+    ("call", "remains"),
+    [
+        pytest.param("Coverage().combine()", ".coverage .other.1", id="combine"),
+        pytest.param("Coverage(data_suffix=True).erase()", ".other.1", id="erase"),
+    ],
+)
+def test_fact_09_combine_and_erase_take_every_file_of_their_base(call, remains, pytester, script):
+    """What lies there as `.coverage.*` is taken up or removed; another base is left alone."""
     pytester.makepyfile(measured=MODULE)
 
-    left = script("""
+    left = script(f"""
         import coverage, pathlib
 
         for name in (".coverage.foreign", ".coverage.mine", ".other.1"):
-            coverage.CoverageData(name).add_lines({"measured.py": [1]})
-        coverage.Coverage().combine()
+            coverage.CoverageData(name).add_lines({{"measured.py": [1]}})
+        coverage.{call}
         print(*sorted(path.name for path in pathlib.Path().glob(".*")))
     """)
 
-    assert left == ".coverage .other.1"
+    assert left == remains
 
 
 COUNTS_PARSES = """
@@ -162,8 +169,11 @@ def test_fact_13_lines_of_an_import_belong_to_whoever_imported_first(pytester, s
     assert contexts == {"1": ["phase 1"], "3": ["phase 1"], "4": ["phase 1", "phase 2"]}
 
 
-def test_fact_13_lines_of_a_wide_fixture_belong_to_the_first_test_that_uses_it(pytester, run, script):
-    """With a context for each test, the set-up of a module fixture is recorded for one alone."""
+def test_fact_13_lines_of_a_wide_fixture_belong_to_the_tests_at_its_ends(pytester, run, script):
+    """With a context for each test, each line of a module fixture is recorded for one alone.
+
+    Its set-up belongs to the first test that uses it, its teardown to the last.
+    """
     pytester.makepyfile(
         measured=MODULE,
         test_one="""
@@ -171,10 +181,13 @@ def test_fact_13_lines_of_a_wide_fixture_belong_to_the_first_test_that_uses_it(p
 
             @pytest.fixture(scope="module")
             def wide():
-                return measured.used()
+                measured.used()
+                yield
+                measured.used()
 
             def test_1(wide): pass
             def test_2(wide): pass
+            def test_3(wide): pass
         """,
     )
 
@@ -185,10 +198,10 @@ def test_fact_13_lines_of_a_wide_fixture_belong_to_the_first_test_that_uses_it(p
         data = coverage.CoverageData(".coverage")
         data.read()
         (file,) = data.measured_files()
-        print(*data.contexts_by_lineno(file)[4])
+        print(*sorted(data.contexts_by_lineno(file)[4]))
     """)
 
-    assert contexts == "test_one.py::test_1|setup"
+    assert contexts == "test_one.py::test_1|setup test_one.py::test_3|teardown"
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="Python has sys.monitoring from 3.12 on")

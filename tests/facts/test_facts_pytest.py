@@ -65,22 +65,35 @@ def test_fact_04_what_follows_the_sending_of_ids_is_not_counted(pytester, run, n
     assert (notes.of("gw0"), notes.of("main")) == (["2"], ["1"])
 
 
-def test_fact_04_loadgroup_leaves_node_ids_alone_where_there_is_a_plan(pytester, run, notes):
-    """xdist writes the group into the node id of a test, which some versions of pytest do not survive."""
+def test_fact_04_a_plan_leaves_arguments_and_node_ids_alone(pytester, run, notes):
+    """Stages stand behind the tests that were asked for; no group is written into a node id either.
+
+    xdist does that with `--dist loadgroup`, and not every version of pytest takes it over.
+    """
     pytester.makeconftest("""
         from notes import note
 
+        def pytest_collection_finish(session):
+            note("asked for", *session.config.args)
+
+        def pytest_xdist_node_collection_finished(ids):
+            note("collected", *ids)
+
         def pytest_runtest_logfinish(nodeid):
-            note(nodeid)
+            note("ran", nodeid)
     """)
     pytester.makepyfile(
         test_one="import pytest\n@pytest.mark.xdist_group('g')\ndef test_1(): pass\ndef test_2(): pass"
     )
-    pytester.makefile(".md", plan="### Phase 1: Only\ntests: [test_one.py]\n")
+    pytester.makefile(".md", plan="### Phase 1: Only\ntests: [test_one.py]\nBuild:\n```sh\ntrue\n```\n")
 
-    assert run("-n1", "--dist=loadgroup", "--phases=plan.md").ret == 0
+    assert run("-n1", "--dist=loadgroup", "--phases=plan.md", "test_one.py").ret == 0
 
-    assert notes.of("main") == ["test_one.py::test_1", "test_one.py::test_2"]
+    tests, stage = ["test_one.py::test_1", "test_one.py::test_2"], "plan.md::1::build"
+    assert notes.of("gw0")[0] == "asked for test_one.py"
+    collected, *ran = [line for line in notes.of("main") if not line.startswith("asked")]
+    assert collected.split() == ["collected", *tests, stage]
+    assert sorted(ran) == sorted(f"ran {nodeid}" for nodeid in [*tests, stage])
 
 
 needs_subtests = pytest.mark.skipif(

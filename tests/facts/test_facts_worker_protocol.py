@@ -135,7 +135,8 @@ def test_fact_02_a_parking_item_between_tests_of_a_module_costs_a_set_up(
     noted = [line.split()[1:] for line in notes.lines]
     assert [when for scope, when in noted if scope == "module"] == modules
     assert (noted[0], noted[-1]) == (["session", "up"], ["session", "down"])
-    assert {report.location[2] for report in result.getreports("pytest_runtest_logreport")} == {"test_1", "test_2"}
+    reports = result.getreports("pytest_runtest_logreport")
+    assert [report.location[2] for report in reports] == ["test_1"] * 3 + ["test_2"] * 3
 
 
 class Sent:
@@ -186,11 +187,11 @@ def controller(pytester):
 
 def test_fact_03_extra_keys_of_an_event_are_dropped(controller):
     """So nothing of ours can travel with the node ids."""
-    controller.node.process_from_remote(
-        ("collectionfinish", {"topdir": "/", "ids": ["test_a.py::test_a"], "phases": ["1"]})
-    )
+    node, ids = controller.node, ["test_a.py::test_a"]
 
-    assert controller.events == [("collectionfinish", {"node": controller.node, "ids": ["test_a.py::test_a"]})]
+    node.process_from_remote(("collectionfinish", {"topdir": "/", "ids": ids, "phases": ["1"]}))
+
+    assert controller.events == [("collectionfinish", {"node": node, "ids": ids})]
 
 
 def test_fact_03_an_unknown_event_ends_the_worker(controller, capsys):
@@ -204,7 +205,7 @@ def test_fact_03_an_unknown_event_ends_the_worker(controller, capsys):
 
 
 def test_fact_03_a_channel_works_both_ways_and_knows_no_gap(pytester, run, notes):
-    """Messages and events arrive in the order in which they were sent; the worker answers on what it was given."""
+    """The worker answers on what it was given; messages and events arrive in the order they were sent in."""
     pytester.makeconftest(
         """
         import pytest
@@ -247,13 +248,14 @@ def test_fact_03_a_channel_works_both_ways_and_knows_no_gap(pytester, run, notes
     assert run("-n1", "-p", "no:phases").ret == 0
 
     reports = [
-        [f"message before {when}", "event testreport", f"message after {when}"]
+        line
         for when in ("setup", "call", "teardown")
+        for line in (f"message before {when}", "event testreport", f"message after {when}")
     ]
     assert notes.of("main") == [
         "event workerready",
         "message greeting", "event collectionfinish", "message after ids",
-        "event logstart", *sum(reports, []), "event logfinish",
+        "event logstart", *reports, "event logfinish",
         "event runtest_protocol_complete",
         "event workerfinished",
     ]  # fmt: skip

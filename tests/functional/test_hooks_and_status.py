@@ -222,13 +222,12 @@ def test_ctrl_c_closes_what_was_open(project, status, journal):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
-def test_a_folder_that_cannot_be_written_changes_no_outcome(workers, pytester, plan, run):
+def test_a_folder_that_cannot_be_written_changes_no_outcome(pytester, plan, run):
     """A file in place of `.phases` is one warning about the status; tests and stages run all the same."""
     plan("### Phase 1: First\ntests: [test_a.py]\nBuild:\n```bash\necho hello\n```\n")
     pytester.makepyfile(test_a="def test_a(): pass")
     (pytester.path / ".phases").touch()
-    result = run("--phases", "plan.md", workers)
+    result = run("--phases", "plan.md", "-n2")
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     result.assert_outcomes(passed=2)
     assert result.stdout.str().count("the status of this run is not recorded") == 1

@@ -283,7 +283,7 @@ whenever a worker would idle
 """
 
 
-@pytest.mark.parametrize("how", [["-n4", "--cov"], ["-n0"], ["-p", "no:xdist"]])
+@pytest.mark.parametrize("how", [["-n4", "--cov"], ["-p", "no:xdist"]], ids=["workers", "no-xdist"])
 def test_a_dry_run_shows_what_would_run_and_runs_nothing(how, project, plan, run, journal):
     """Waves, dependencies, crews, stages, tests, prerequisites; exit status 0, and not a trace of a run."""
     plan(

@@ -147,8 +147,7 @@ def test_markers_and_plan_add_up(write, plan, run, journal, phases):
     assert [ended[name]["wave"] for name in ("1", "2", "3", "new")] == [1, 2, 3, 4]
 
 
-@WORKERS
-def test_all_mistakes_of_markers_are_told_together(workers, write, plan, run, refused, journal):
+def test_all_mistakes_of_markers_are_told_together(write, plan, run, refused, journal):
     """What is wrong with markers comes as one usage error, each with its line, and nothing has run."""
     plan("### Phase 1: First\ntimeout: 5m\n### Phase 2: Second\ntests: [test_ok.py]\n")
     write(
@@ -177,7 +176,7 @@ def test_all_mistakes_of_markers_are_told_together(workers, write, plan, run, re
             "test_ok.py": "from journal import note\ndef test_ok(): note('ok')\n",
         }
     )
-    problems = refused(run("--phases", "plan.md", workers))
+    problems = refused(run("--phases", "plan.md", "-n2"))
     assert [problem.partition(": ")[0] for problem in problems] == [
         f"test_bad.py:{line}" for line in (3, 6, 9, 12, 15, 18)
     ]
@@ -235,7 +234,7 @@ def test_dependencies_order_marked_phases_under_both_schedules(write, run, journ
     assert journal.placed() == {"test_a": "a", "test_b": "b"}
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n1", "-n2"])
+@WORKERS
 def test_without_plan_and_marker_nothing_changes(workers, write, run, pytester):
     """The output has not a word of ours, no folder is made, and xdist's own schedulers run the tests."""
     write({"test_a.py": "def test_a(): pass\n", "test_b.py": "def test_b(): pass\n"})

@@ -118,10 +118,14 @@ tests: [test_a.py]
 
 
 @pytest.mark.parametrize(
-    ("suffix", "text"),
-    [("py", "from journal import note\ndef test_made(): note('made')\n"), ("txt", ">>> 1 + 1\n2\n")],
+    ("workers", "suffix", "text"),
+    [
+        ("-n0", "py", "def test_made(): pass"),
+        ("-n2", "py", "def test_made(): pass"),
+        ("-n2", "txt", ">>> 1 + 1\n2\n"),
+    ],
+    ids=["one-py", "two-py", "two-txt"],
 )
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
 @pytest.mark.usefixtures("one_test")
 def test_a_test_path_may_be_made_by_a_stage_before(workers, suffix, text, plan, run, journal, phases):
     """What a phase names and an earlier build stage makes is collected when the phase opens."""
@@ -152,7 +156,7 @@ def test_a_test_path_that_no_stage_makes_is_red_in_the_end(workers, plan, run, j
 # What only collection shows -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", [["-n2"], ["-n0"], ["--phases-dry-run"]], ids=["workers", "one", "dry-run"])
+@pytest.mark.parametrize("how", ["-n2", "--phases-dry-run"])
 @pytest.mark.usefixtures("one_test")
 def test_selectors_that_match_nothing_are_told_after_collection(how, plan, run, refused, journal):
     """Node ids, globs and expressions without a test, and conflicts, are told together; nothing has run."""
@@ -160,7 +164,7 @@ def test_selectors_that_match_nothing_are_told_after_collection(how, plan, run, 
         "### Phase 1: First\ntests: [test_a.py::test_b, -k nowhere, other/test_*.py, test_a.py]\n"
         "### Phase 2: Second\ntests: [./test_a.py]\n"
     )
-    result = run("--phases", "plan.md", *how)
+    result = run("--phases", "plan.md", how)
     conflict, *others = sorted(refused(result), key=lambda problem: "selects" not in problem)
     assert conflict.startswith("plan.md:4: phase 2 selects test_a.py::test_a by `./test_a.py`")
     assert "phase 1 (plan.md:2)" in conflict
