@@ -31,7 +31,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-@main.command()
+@main.command(short_help="Print what a plan is understood to say.")
 @click.argument("plan")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--toml", "form", flag_value="toml", help="Print the same plan as TOML.")
@@ -39,6 +39,12 @@ def show(plan: str, form: str | None) -> None:
     """Print what PLAN is understood to say: waves, what each phase runs, and what is prose.
 
     Only the plan itself is read; nothing it names is looked for.
+
+    \b
+    Example:
+      pytest-phases show plan.md
+
+    Exit status: 0, or 4 if the plan has problems, which are printed instead.
     """
     read = _read(plan)
     if form == "toml":
@@ -49,7 +55,7 @@ def show(plan: str, form: str | None) -> None:
         click.echo(printable(as_text(read, build(read))))
 
 
-@main.command()
+@main.command(short_help="Print every problem of a plan.")
 @click.argument("plan")
 @click.option(
     "--root",
@@ -58,7 +64,16 @@ def show(plan: str, form: str | None) -> None:
     help="The folder that the paths of the plan start from; the current one by default.",
 )
 def check(plan: str, root: Path) -> None:
-    """Print every problem of PLAN with its line and what to write instead, or that there is none."""
+    """Print every problem of PLAN with its line and what to write instead, or that there is none.
+
+    Tests are not collected: what needs them, such as two phases that select the same test, a run tells.
+
+    \b
+    Example:
+      pytest-phases check plan.md --root .
+
+    Exit status: 0, or 4 if the plan has problems.
+    """
     read = _read(plan, root)
     for note in read.notes:
         click.echo(printable(f"{note.place}: note: {note.text}"))

@@ -122,6 +122,12 @@ def settle_workers(config: pytest.Config) -> None:
         option.dist = "load" if option.dist == "no" else option.dist
 
 
+def has_workers(config: pytest.Config) -> bool:
+    """Whether this process hands its tests to workers of xdist."""
+    option = config.option
+    return getattr(option, "dist", "no") != "no" and bool(option.tx) and not option.collectonly
+
+
 def inside_stage() -> bool:
     """Whether this pytest was started by a stage of another run."""
     return RUN_ID in os.environ

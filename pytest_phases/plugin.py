@@ -49,20 +49,12 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     worker = hasattr(config, "workerinput")
     dry_run = bool(config.option.phases_dry_run)
-    if worker or dry_run or options.plan_path(config) is not None or _has_workers(config):
+    if worker or dry_run or options.plan_path(config) is not None or options.has_workers(config):
         from pytest_phases import wiring
 
         wiring.configure(config)
     else:
         config.pluginmanager.register(_MarkerWatch(config), "phases-marker-watch")
-
-
-def _has_workers(config: pytest.Config) -> bool:
-    return (
-        config.getoption("dist", "no") != "no"
-        and bool(config.getoption("tx", ()))
-        and not config.option.collectonly
-    )
 
 
 class _MarkerWatch:

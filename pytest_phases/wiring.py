@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_phases import options
+
 if TYPE_CHECKING:
     from pytest_phases.adapters.run import Run
     from pytest_phases.collection.plugin import PhaseCollection
@@ -30,15 +32,10 @@ def configure(config: pytest.Config) -> PhaseCollection | None:
 
     settings = make_settings(config)
     run = Run(config, settings, lambda table: prepare(config, settings, table))
-    if _has_workers(config):
+    if options.has_workers(config):
         _controller(config, run)
         return None
     return _one_process(config, run)
-
-
-def _has_workers(config: pytest.Config) -> bool:
-    option = config.option
-    return getattr(option, "dist", "no") != "no" and bool(option.tx) and not option.collectonly
 
 
 def _worker(config: pytest.Config) -> PhaseCollection | None:
@@ -52,10 +49,11 @@ def _worker(config: pytest.Config) -> PhaseCollection | None:
     from pytest_phases.settings import Settings
     from pytest_phases.stages.process import end_all
 
-    # Node ids must stay as they are; xdist would write the group into them.
-    config.option.loadgroup = False
-
-    collection = PhaseCollection(config, Settings.from_data(given["settings"]))
+    settings = Settings.from_data(given["settings"])
+    if settings.plan.file:
+        # Node ids must stay as they are; xdist would write the group into them.
+        config.option.loadgroup = False
+    collection = PhaseCollection(config, settings)
     _register(config, "phases-collection", collection)
     _register(config, "phases-worker", WorkerSide(config, given["channel"], collection, end_all))
     return collection

@@ -91,7 +91,7 @@ class InProcess:
         before = len(session.items)
         table = self._collection.collect_late(session, self._run.ended, self._run.blocked)
         if table is not None:
-            numbers, _ = self._run.add(table, whole=False)
+            numbers = self._run.add(table, whole=False, generation=self._run.core.generation)
             self._items.update(zip(numbers, session.items[before:], strict=True))
             session.testscollected = self._run.total
 

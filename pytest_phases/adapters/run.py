@@ -63,7 +63,8 @@ class Run:
     """One run. `prepare` makes the plan of a table, markers included, or raises UsageError.
 
     Decisions that need no worker (blocked items, changes of phases) are carried out here; the
-    others wait in `take_orders` for the adapter, in the order in which they were decided.
+    others wait in `take_orders` for the adapter, in the order in which they were decided. `total`
+    counts the items, `over` says that nothing more will run.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Run:
     ) -> None:
         self.settings = settings
         self.total = 0
+        self.over = False
         self._config = config
         self._prepare = prepare
         self._began = time.monotonic()
@@ -159,26 +161,29 @@ class Run:
 
     # Items ------------------------------------------------------------------------------------
 
-    def add(self, table: Table, *, whole: bool) -> tuple[Sequence[int], Sequence[str]]:
-        """Take in what was collected later; `whole` says that it is everything a worker has.
+    def add(self, table: Table, *, whole: bool, generation: int) -> Sequence[int]:
+        """Take in what was collected later, and return the numbers of its items.
 
-        Returns the numbers of the table's items, and the node ids of tests that it lacks although
-        nothing they depend on was built. By now the plan has started: a marker that would change
-        it makes its module's phase red.
+        `whole` says that the table is everything a worker has, `generation` what it had seen of
+        what is built: one that has seen less than another one has nothing to say of what is gone.
+        By now the plan has started: a marker that would change it makes its module's phase red.
         """
+        is_current = generation >= self.core.seen
         home = self._plan.phase_of_file
         phases = (
             phase if self.core.knows(phase) else home(nodeid.partition("::")[0])
             for nodeid, phase in zip(table.nodeids, table.phases, strict=True)
         )
-        numbers = self._number(replace(table, phases=tuple(phases)))
-        missing = self._forget(table, numbers, whole=whole)
+        modules = table.modules if is_current else ()
+        numbers = self._number(replace(table, phases=tuple(phases), modules=modules))
+        if is_current:
+            self._forget(table, numbers, whole=whole)
         for problem in self._plan.recheck(table):
             if problem not in self._told and problem.place is not None:
                 self._told.add(problem)
                 phase = home(problem.place.file)
                 self._report_phase_error(phase, str(problem), f"wrong at {problem.place}")
-        return numbers, missing
+        return numbers
 
     def _number(self, table: Table) -> Sequence[int]:
         """Number the items of a table that are new, and tell the core."""
@@ -214,20 +219,23 @@ class Run:
                 self._keys.append(path)
                 yield Item(number, phase, ItemKind.MODULE)
 
-    def _forget(self, table: Table, numbers: Sequence[int], *, whole: bool) -> Sequence[str]:
-        """Forget what a later collection no longer has; returns the node ids of what it should have."""
+    def _forget(self, table: Table, numbers: Sequence[int], *, whole: bool) -> None:
+        """Forget what a later collection no longer has, and tell what it should have."""
         waiting = {path for path, _ in table.modules}
         collected = [path for path in self._modules if path not in waiting]
         lost = [self._modules.pop(path) for path in collected]
         kept = frozenset(numbers)
         gone = [number for number in self.core.unstarted() if number not in kept] if whole else []
-        missing = [self._nodeids[number] for number in gone if not self.core.may_change(self.phase(number))]
         self.total -= len(gone) + len(lost)
         for number in gone:
             # The same node id may come back with another build.
             del self._numbers[self._keys[number]]
         self.tell(ItemsLost((*lost, *gone), self.now()))
-        return missing
+        for phase in dict.fromkeys(self.phase(number) for number in gone):
+            if not self.core.may_change(phase):
+                self._report_phase_error(
+                    phase, "a later worker does not collect all of its tests", "tests are gone"
+                )
 
     def nodeid(self, number: int) -> str:
         """The node id of an item."""
@@ -242,6 +250,7 @@ class Run:
     def tell(self, event: Event) -> None:
         """Tell the core, carry out what needs no worker, and keep the rest for `take_orders`."""
         decisions = self.core.handle(event)
+        self.over = self.core.finished
         for decision in decisions:
             self._carry_out(decision)
         for decision in decisions:
@@ -272,6 +281,11 @@ class Run:
         self._config.hook.pytest_collectreport(report=report)
         self.tell(PhaseFailed(phase, reason, self.now(), for_all=True))
 
+    def differs(self, phase: str, worker: str) -> None:
+        """A worker lacks what another one has collected for a phase: none of it can be trusted."""
+        message = f"{worker} has collected other tests than another worker; what they were built from differs"
+        self._report_phase_error(phase, message, "the workers collected different tests")
+
     def report_stale(self, stale: Sequence[str]) -> None:
         """One process cannot load anew what it has loaded: no phase behind stages may run in it."""
         shown = ", ".join(stale[:SHOWN_PATHS]) + (" and more" if len(stale) > SHOWN_PATHS else "")
@@ -289,7 +303,10 @@ class Run:
 
     def reported(self, number: int, report: pytest.TestReport) -> None:
         """A report of an item has come."""
-        self._accounts.setdefault(number, Account()).add(report)
+        account = self._accounts.get(number)
+        if account is None:
+            account = self._accounts[number] = Account()
+        account.add(report)
 
     def has_ended(self, number: int) -> bool:
         """Whether the last report of an item has come."""
@@ -320,7 +337,7 @@ class Run:
 
     @property
     def ended(self) -> tuple[str, ...]:
-        """The phases and streams that have run to their end, for workers that collect later."""
+        """The phases and streams that are closed, for workers that collect later."""
         return tuple(self._ended)
 
     @property
@@ -335,7 +352,7 @@ class Run:
         elif isinstance(decision, Block):
             report_blocked(config, (self._nodeids[number] for number in decision.items), decision.reason)
         elif isinstance(decision, PhaseChanged):
-            if decision.new.closed and decision.old is not State.WAITING:
+            if decision.new.closed and not decision.old.closed:
                 self._ended.append(decision.id)
             if decision.new is State.BLOCKED:
                 self._blocked.append(decision.id)

@@ -64,6 +64,7 @@ class Worker:
     parking: int = -1
     parked: bool = False
     joined: bool = False
+    replaced: bool = False
     crashed: bool = False
 
     @property
@@ -125,9 +126,10 @@ class XdistScheduler:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what workers report of items, until they are through with them."""
-        node, index = getattr(report, "node", None), getattr(report, "item_index", None)
-        if node is not None and index is not None and self._run.begun:
-            number = self._workers[node].numbers[index]
+        worker = self._workers.get(getattr(report, "node", None))
+        index = getattr(report, "item_index", None)
+        if worker is not None and index is not None and worker.numbers:
+            number = worker.numbers[index]
             if number is not None:
                 self._run.reported(number, report)
 
@@ -172,13 +174,13 @@ class XdistScheduler:
 
     @property
     def tests_finished(self) -> bool:
-        """Whether nothing more will run."""
-        return self._run.begun and self._run.core.finished
+        """Whether nothing more will run; xdist asks after each of its events."""
+        return self._run.over
 
     @property
     def has_pending(self) -> bool:
         """Whether items were handed out, or will be."""
-        return self._run.begun and not self._run.core.finished
+        return self._run.begun and not self._run.over
 
     def add_node(self, node: WorkerController) -> None:
         """A worker is up; it collects by itself."""
@@ -225,7 +227,7 @@ class XdistScheduler:
             # All its reports have come: what died was the worker, while it tore down.
             self._run.finished(worker.name, victim, 0.0)
             worker.last, victim = victim, None
-        if worker.sent and not worker.crashed:
+        if worker.sent and not (worker.crashed or self._stopped or self._dsession.shuttingdown):
             # `pytest.exit` in a test means the whole run; elsewhere the test would only do it again.
             left = f"{worker.name} ended before its work was done"
             self._dsession.shouldstop = self._dsession.shouldstop or left
@@ -234,7 +236,15 @@ class XdistScheduler:
         if worker.crashed and victim is None and worker.last is not None:
             self._report_crash_between_items(worker, worker.last)
         self._carry_out()
+        if worker.replaced and not worker.crashed:
+            self._start_successor(node)
         return self._run.nodeid(victim) if victim is not None else None
+
+    def _start_successor(self, node: WorkerController) -> None:
+        """xdist ends the process of a worker that has finished only at the end of the run."""
+        node.ensure_teardown()
+        if not (self._dsession.shouldstop or self._dsession.shuttingdown):
+            self._dsession._clone_node(node)
 
     # Beginning and joining ------------------------------------------------------------------------
 
@@ -272,11 +282,9 @@ class XdistScheduler:
     def _join(self, worker: Worker) -> None:
         """A worker that comes later: its items are compared with those of the run."""
         table = worker.collected or Table()
-        numbers, missing = self._run.add(table, whole=True)
+        numbers = self._run.add(table, whole=True, generation=worker.generation)
         worker.learn(numbers, first=True)
         self._show_total()
-        if missing:
-            self._report_collection(worker, f"{worker.name} no longer collects {', '.join(missing)}")
         self._enter(worker)
         self._carry_out()
 
@@ -320,15 +328,16 @@ class XdistScheduler:
             self._replace(worker)
             return
         if message.table is not None:
-            numbers, _ = self._run.add(message.table, whole=False)
+            numbers = self._run.add(message.table, whole=False, generation=message.generation)
             self._show_total()
             worker.learn(numbers, first=False)
         self._run.tell(WorkerRefreshed(worker.name, message.generation, self._run.now()))
 
     def _replace(self, worker: Worker) -> None:
         """What this worker has loaded was built anew: a new process takes its place."""
+        # The old one ends first: a server of socket gateways serves one after another.
+        worker.replaced = True
         self._leave(worker, None)
-        self._dsession._clone_node(worker.node)
         worker.node.shutdown()
 
     def _torn_down(self, worker: Worker, message: TornDown) -> None:
@@ -354,10 +363,13 @@ class XdistScheduler:
         self._run.phase_failed(self._run.phase(last), f"worker {worker.name} crashed after {nodeid}")
 
     def _carry_out(self) -> None:
-        orders = self._run.take_orders()
-        by_name = {worker.name: worker for worker in self._workers.values()} if orders else {}
-        for order in orders:
-            self._give(by_name[order.worker], order)
+        while orders := self._run.take_orders():
+            by_name = {worker.name: worker for worker in self._workers.values()}
+            for order in orders:
+                worker = by_name.get(order.worker)
+                # What a worker that is gone was to run has been put back, or will be in a moment.
+                if worker is not None and worker.joined:
+                    self._give(worker, order)
 
     def _show_total(self) -> None:
         """xdist shows what the last worker collected; late items and replaced workers differ."""
@@ -372,6 +384,10 @@ class XdistScheduler:
 
     def _send(self, worker: Worker, order: Order) -> None:
         if isinstance(order, Send):
+            absent = [number for number in order.items if number not in worker.indices]
+            if absent:
+                self._retire(worker, absent[0])
+                return
             if worker.parked and worker.sent:
                 worker.node.send_steal([worker.parking])
             indices = [worker.indices[number] for number in order.items]
@@ -381,6 +397,12 @@ class XdistScheduler:
         else:
             worker.channel.send(pack(RefreshNow(order.generation, self._run.ended, self._run.blocked)))
             worker.node.send_runtest_some([worker.parking + 1, worker.parking])
+
+    def _retire(self, worker: Worker, absent: int) -> None:
+        """A worker that has collected otherwise than another one can be given nothing more."""
+        self._run.differs(self._run.phase(absent), worker.name)
+        self._leave(worker, None)
+        worker.node.shutdown()
 
     def _park(self, worker: Worker) -> None:
         """Nothing more came for a worker that is about to run dry."""
@@ -400,7 +422,7 @@ class XdistScheduler:
 
     @staticmethod
     def _take_back(worker: Worker) -> None:
-        """Only what has begun is finished; xdist takes back all it is asked for or nothing, so one by one."""
+        """Only what has begun is finished; some xdists take back all they are asked for or nothing."""
         with suppress(OSError):
             for number in worker.sent:
                 worker.node.send_steal([worker.indices[number]])

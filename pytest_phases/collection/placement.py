@@ -40,7 +40,7 @@ class Placer:
         self._membership = Membership(plan)
         self._expressions = Expressions(self._membership.expressions)
         self._marks: dict[PhaseMark, None] = {}
-        self._read_marks: dict[int, PhaseMark] = {}
+        self._read_marks: dict[int, tuple[pytest.Mark, PhaseMark]] = {}
 
     def place(
         self, items: Sequence[pytest.Item], mistaken: Callable[[str, Selector], bool] = lambda *_: False
@@ -81,8 +81,9 @@ class Placer:
         """One use of the marker: all items of a class or module share the object."""
         known = self._read_marks.get(id(mark))
         if known is None:
-            known = self._read_marks[id(mark)] = PhaseMark.of(mark.args, mark.kwargs, _place(node))
-        return known
+            # The mark is kept beside what it says, so that its id is never that of another one.
+            known = self._read_marks[id(mark)] = (mark, PhaseMark.of(mark.args, mark.kwargs, _place(node)))
+        return known[1]
 
 
 def has_phase_mark(items: Iterable[pytest.Item]) -> bool:

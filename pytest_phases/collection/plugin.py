@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -32,13 +32,11 @@ from pytest_phases.table import Table
 class PhaseCollection:
     """Places items in phases, adds the stages, and collects late modules when they are due.
 
-    `table` is what was collected first, or None where there is neither a plan nor a phase marker:
-    then nothing was changed at all.
+    `table` is None where there is neither a plan nor a phase marker: then nothing was changed at all.
     """
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
-        self.table: Table | None = None
-        self.deselected: list[pytest.Item] = []
+        self._first: Callable[[], Table] | None = None
         self._config = config
         self._settings = settings
         self._placer = Placer(settings.plan)
@@ -58,6 +56,11 @@ class PhaseCollection:
             self._late = LateModules(self._waits_for, settings.ended, settings.blocked)
             config.pluginmanager.register(self._late, "phases-late")
             config.add_cleanup(self.freshness.stop)
+
+    @property
+    def table(self) -> Table | None:
+        """What was collected first, as it stands now: plugins may have ordered or dropped items since."""
+        return self._first() if self._first is not None else None
 
     # Hooks --------------------------------------------------------------------------------
 
@@ -109,7 +112,7 @@ class PhaseCollection:
         restricted: bool,
     ) -> None:
         restricts = self._restricted = is_restricted(self._config)
-        complete = not (restricts or leaves_out(self._config) or self._errors(session))
+        complete = not (restricts or leaves_out(self._config) or session.testsfailed)
         self._awaited = {} if restricts else dict(self._absent())
         self._give_up(self._due(self._settings.ended, self._settings.blocked))
         placement = self._placer.place(everything, self._is_mistake if complete else lambda *_: False)
@@ -123,7 +126,7 @@ class PhaseCollection:
         stages = self._stages(session, placement.plan, wanted, asked_for, restricted)
         items[:] = [*kept, *stages]
         placement.phases.update((stage, stage.phase) for stage in stages)
-        self.table = self._table(items, placement, modules, restricted or bool(only))
+        self._first = lambda: self._table(session.items, placement, modules, restricted or bool(only))
 
     def _stages(
         self,
@@ -167,6 +170,9 @@ class PhaseCollection:
         modules: tuple[tuple[str, str], ...],
         restricted: bool,
     ) -> Table:
+        unplaced = [item for item in items if item not in placement.phases]
+        if unplaced:
+            placement.phases.update(self._placer.place(unplaced).phases)
         return Table(
             nodeids=tuple(item.nodeid for item in items),
             phases=tuple(placement.phases[item] for item in items),
@@ -284,10 +290,6 @@ class PhaseCollection:
         """There is neither plan nor marker: leave everything to others."""
         self._config.pluginmanager.unregister(self)
 
-    def phase_of_file(self, path: str) -> str:
-        """The phase of a file by the plan's selectors alone."""
-        return self._placer.phase_of_file(path)
-
     def _waits_for(self, path: str) -> tuple[str, frozenset[str]]:
         """The phase of a file, and the phases with stages that must end before it can be collected."""
         # Asked for in any case: what selects a file that cannot be imported is no mistake.
@@ -312,9 +314,6 @@ class PhaseCollection:
 
     def _plan_path(self) -> Path:
         return self._config.rootpath / self._settings.plan_path
-
-    def _errors(self, session: pytest.Session) -> bool:
-        return bool(session.testsfailed)
 
 
 def _is_needed(stage: StageItem, by: Sequence[StageItem]) -> bool:

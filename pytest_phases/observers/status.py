@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -89,7 +88,7 @@ class StatusFile:
             task,
             state=event.new,
             agents=event.agents,
-            started=task.started or (_now() if event.new is not State.BLOCKED else None),
+            started=task.started or (_now() if event.new is State.OPEN else None),
             completed=_now() if event.new.closed else None,
         )
         self._write()
@@ -140,13 +139,12 @@ def replace_file(path: Path, text: str) -> None:
 
     Raises OSError where that cannot be done.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(path)
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise
 
 

@@ -6,16 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pytest_phases.model import Gate, Phase, Plan, Sync
-from pytest_phases.plan.draft import Fields, PlanDraft, Report, UnitDraft
+from pytest_phases.plan.draft import Fields, Lookalike, PlanDraft, Report, UnitDraft
 from pytest_phases.plan.keys import Owner
 from pytest_phases.plan.stages import read_stages
 
 
 def assemble(draft: PlanDraft, report: Report) -> Plan:
     """The plan that a draft describes; what is wrong with it goes to the report."""
-    phases = tuple(_phase(unit, report) for unit in draft.units if unit.owner is Owner.PHASE)
+    units = [unit for unit in draft.units if unit.owner is Owner.PHASE]
+    phases = tuple(_phase(unit, report) for unit in units)
     if not phases:
-        report.problem("no-phase", 1, "the plan has no phase; write a heading such as `## Phase 1: Setup`")
+        _refuse_no_phase(draft.lookalike, report)
+    for unit, phase in zip(units, phases, strict=True):
+        if not any(part.stages or part.tests for part in phase.units):
+            _note_nothing_to_run(unit, report)
     syncs = tuple(_syncs(draft.units, report))
     return Plan(
         file=report.file,
@@ -55,6 +59,29 @@ def _phase(unit: UnitDraft, report: Report) -> Phase:
         tasks=unit.tasks,
         key_places=fields.places(),
     )
+
+
+def _refuse_no_phase(lookalike: Lookalike | None, report: Report) -> None:
+    if lookalike is None:
+        report.problem("no-phase", 1, "the plan has no phase; write a heading such as `## Phase 1: Setup`")
+    else:
+        advice = f"`{lookalike.text}` is none; write `{lookalike.instead}`"
+        report.problem("no-phase", lookalike.line, f"the plan has no phase, and {advice}")
+
+
+def _note_nothing_to_run(unit: UnitDraft, report: Report) -> None:
+    """Say why a phase has neither tests nor stages: its script lacks a label, or there is none."""
+    unlabelled = [fence for part in (unit, *unit.streams) for fence in part.unlabelled]
+    if unlabelled:
+        language, line = unlabelled[0]
+        report.note(
+            line,
+            f"this {language} fence has no label and is not run; write Build: or Testing: directly above it "
+            f"(phase {unit.id} has neither tests nor stages)",
+        )
+    else:
+        text = f"phase {unit.id} names no tests and no stages; only markers can fill it"
+        report.note(unit.line, text)
 
 
 def _with_sibling_ids(phase: str, streams: Sequence[Phase]) -> tuple[Phase, ...]:

@@ -103,10 +103,19 @@ def _unknown_dependencies(plan: Plan) -> Iterator[Problem]:
         place = place_of(phase, "dependencies")
         for dep in phase.deps:
             if dep not in ids:
-                message = f"{_named(phase)} depends on `{dep}`, which is no phase; {did_you_mean(dep, ids)}"
+                message = f"{_named(phase)} depends on `{dep}`, {_no_phase(dep, plan.units())}"
                 yield _problem("unknown-dependency", place, message)
         for stream in phase.streams:
             yield from _not_siblings(stream, phase, ids)
+
+
+def _no_phase(word: str, units: Iterable[Phase]) -> str:
+    """What is wrong with a word that is no id: it is the name of one phase or stream, or near one."""
+    units = list(units)
+    named = [unit for unit in units if unit.name and unit.name.casefold() == word.casefold()]
+    if len(named) == 1:
+        return f"which is the name of {_named(named[0])}; write {named[0].id}"
+    return f"which is no phase; {did_you_mean(word, [unit.id for unit in units])}"
 
 
 def _not_siblings(stream: Phase, phase: Phase, ids: Collection[str]) -> Iterator[Problem]:
@@ -194,7 +203,7 @@ def _unknown_in_gate(plan: Plan) -> Iterator[Problem]:
     ids = [unit.id for unit in plan.units()]
     for phase in plan.gate.phases:
         if phase not in ids:
-            message = f"the gate looks at `{phase}`, which is no phase; {did_you_mean(phase, ids)}"
+            message = f"the gate looks at `{phase}`, {_no_phase(phase, plan.units())}"
             yield _problem("unknown-phase", place_of(plan.gate, "phases"), message)
 
 

@@ -9,7 +9,7 @@ from pytest_phases.plan import lines
 from pytest_phases.plan.blocks import Block, Bullets, Code, Fence, Line, Other
 from pytest_phases.plan.draft import Report, UnitDraft
 from pytest_phases.plan.keys import KEYS, canonical, is_surely_meant, may_be_meant
-from pytest_phases.plan.labels import Keys, continued, get, stage_at
+from pytest_phases.plan.labels import Keys, continued, get, is_script, language_of, stage_at
 from pytest_phases.plan.sections import Section
 from pytest_phases.plan.words import printable
 
@@ -45,15 +45,17 @@ class _Reader:
         unit.objective = unit.objective or _objective(self.blocks)
         unit.tasks = unit.tasks or _tasks(self.blocks)
         while (block := get(self.blocks, at)) is not None:
-            found = stage_at(self.blocks, at, self.report)
+            found = stage_at(self.blocks, at, unit.owner, self.report)
             if found is None:
                 self._refuse_late_key(unit, block)
                 self._refuse_swallowed_label(block, get(self.blocks, at + 1))
                 self._prose(block)
+                if isinstance(block, Fence) and block.info and is_script(block):
+                    unit.unlabelled.append((language_of(block), block.line))
                 at += 1
             else:
                 stage, at = found
-                unit.stages.append(stage)
+                unit.stages += [stage] if stage is not None else []
                 self._refuse_open(self.blocks[at - 1])
 
     def prose_from(self, at: int) -> None:

@@ -66,9 +66,20 @@ class UnitDraft:
     streams: list[UnitDraft] = field(default_factory=list)
     objective: str = ""
     tasks: tuple[Task, ...] = ()
+    unlabelled: list[tuple[str, int]] = field(default_factory=list)
+    """Language and line of each fence at top level that could be a stage and has no label."""
 
     def __str__(self) -> str:
         return f"{self.owner.value} {self.id}" if self.id else f"the {self.owner.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lookalike:
+    """A line that looks like the heading of a phase and is none, and what to write instead."""
+
+    text: str
+    line: int
+    instead: str
 
 
 @dataclass(slots=True)
@@ -78,6 +89,7 @@ class PlanDraft:
     title: str = ""
     units: list[UnitDraft] = field(default_factory=list)
     prose: list[Note] = field(default_factory=list)
+    lookalike: Lookalike | None = None
 
 
 class Report:

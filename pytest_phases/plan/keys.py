@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import MappingProxyType
 
+from pytest_phases.model import Crew
 from pytest_phases.plan import values
 from pytest_phases.plan.words import edits
 
@@ -34,8 +36,23 @@ KEYS: Mapping[Owner, frozenset[str]] = MappingProxyType(
 )
 """The keys that each part of a plan knows."""
 
+CREWS: Mapping[Owner, frozenset[Crew]] = MappingProxyType(
+    {
+        Owner.PHASE: frozenset({Crew.BUILD, Crew.TESTING}),
+        Owner.STREAM: frozenset({Crew.BUILD, Crew.TESTING}),
+        Owner.STAGE: frozenset(),
+        Owner.SYNC: frozenset(),
+        Owner.GATE: frozenset({Crew.DEPLOY}),
+    }
+)
+"""The crews whose stages each part of a plan may hold."""
+
 ALIASES: Mapping[str, str] = MappingProxyType({"deps": "dependencies"})
 """Other spellings of a key."""
+
+# What other tools call `dependencies`; `needs`, which stages have, is judged by its value too.
+_OTHER_TOOLS = frozenset("depends depends_on depends-on requires_phase requires-phase".split())
+_NUMBERED = re.compile(r"(?:phase\s+)?\d[\w.]*", re.I)
 
 # Words that plans begin a line of prose with and that are two edits or fewer from a key.
 _PROSE = frozenset(
@@ -66,6 +83,20 @@ def misspelled(word: str, owner: Owner) -> str | None:
 def owners_of(key: str) -> tuple[Owner, ...]:
     """The parts of a plan that know a key."""
     return tuple(owner for owner, keys in KEYS.items() if key in keys)
+
+
+def is_other_word_for_dependencies(word: str, text: str) -> bool:
+    """Whether `word: text` below a phase says in another tool's word what the phase depends on.
+
+    `depends_on: build` and `needs: 1` do; `Needs: Docker` and `Depends: on the weather` are prose.
+    """
+    lower = word.lower()
+    if lower in _OTHER_TOOLS:
+        return not text or may_be_meant("dependencies", text)
+    if lower != "needs" or not may_be_meant("dependencies", text):
+        return False
+    entries = values.split_entries(text)
+    return text.startswith("[") or (bool(entries) and all(map(_NUMBERED.fullmatch, entries)))
 
 
 def is_surely_meant(key: str, text: str) -> bool:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from pytest_phases.model import Crew
 from pytest_phases.plan import lines, values
 from pytest_phases.plan.blocks import Block, Bullets, Fence, Line, Other
 from pytest_phases.plan.draft import Entry, Given, Report, StageDraft
-from pytest_phases.plan.keys import KEYS, Owner, canonical, is_surely_meant, misspelled, owners_of
+from pytest_phases.plan.fences import LANGUAGES
+from pytest_phases.plan.keys import (
+    CREWS,
+    KEYS,
+    Owner,
+    canonical,
+    is_other_word_for_dependencies,
+    is_surely_meant,
+    misspelled,
+    owners_of,
+)
 from pytest_phases.plan.lines import KeyLine
 
 # `tests: unit/` directly below a heading is the key, also above a fence; `Tests: unit` is a label there.
 _SELECTOR = re.compile(r"[\[/*]|\.py|::|^-|^\.$")
+# What follows a label and is longer is a sentence.
+_LONGEST_NAME = 3
 _LANGUAGE_END = re.compile(r"[\s{,]")
 _AT: dict[Owner, str] = {
     Owner.PHASE: "a phase",
@@ -46,26 +59,43 @@ class Keys:
         """The index behind a key, or None where keys end."""
         if isinstance(block, Other) and block.comment and self.owner is not Owner.STAGE:
             return at + 1
-        key = lines.key_line(block) if isinstance(block, Line) else None
-        if key is None or self._is_label(key, at):
+        if not isinstance(block, Line):
+            return None
+        key = lines.key_line(block)
+        if key is None:
+            return self._without_colon(block, at)
+        if self._is_label(key, at):
             return None
         if canonical(key.word) in KEYS[self.owner]:
             return self._known(canonical(key.word), key, at)
         return self._unknown(key, at)
 
+    def _without_colon(self, line: Line, at: int) -> int | None:
+        """Behind a key that lacks its colon, which counts as the key it was meant to be."""
+        key = lines.key_without_colon(line)
+        if key is None or canonical(key.word) not in KEYS[self.owner]:
+            return None
+        self.report.problem(
+            "key-without-colon",
+            key.line,
+            f"`{line.text.strip()}` has no colon and is no key; write `{key.word}: {key.value}`",
+        )
+        return self._known(canonical(key.word), key, at)
+
     def _is_label(self, key: KeyLine, at: int) -> bool:
-        if key.word.lower() not in lines.LABELS or self.owner is Owner.STAGE:
+        is_exact = key.word.lower() in lines.LABELS
+        if self.owner is Owner.STAGE or not (is_exact or lines.misspelled_label(key.word)):
             return False
         is_key = canonical(key.word) in KEYS[self.owner]
-        if is_key and _SELECTOR.search(key.value):
+        if (is_key or not is_exact) and _SELECTOR.search(key.value):
             return False
         trial = Report(self.report.file)
-        found = stage_at(self.blocks, at, trial) is not None
+        found = stage_at(self.blocks, at, self.owner, trial) is not None
         if is_key and key.value:
             # `tests: unit` is a label if what follows makes it one without a doubt.
             return found and not trial.problems
-        # A label with keys and no fence is a mistake, which is told when the stages are read.
-        return found or bool(trial.problems)
+        # What is wrong with the label is told when the stages are read.
+        return found
 
     def _known(self, name: str, key: KeyLine, at: int) -> int:
         entries, after = self._entries(key, at)
@@ -137,6 +167,10 @@ class Keys:
     def _meant(self, key: KeyLine) -> tuple[str, str] | None:
         """The slug and the advice for a word that was meant as a key, or None for prose."""
         owners = owners_of(canonical(key.word))
+        of_unit = self.owner in (Owner.PHASE, Owner.STREAM)
+        if of_unit and is_other_word_for_dependencies(key.word, key.value):
+            advice = f"write `dependencies: {key.value or '[..]'}`"
+            return "misplaced-key" if owners else "misspelled-key", advice
         if owners:
             places = " or ".join(_AT[owner] for owner in owners)
             advice = f"it belongs to {places}{_INSTEAD.get((canonical(key.word), self.owner), '')}"
@@ -149,36 +183,103 @@ class Keys:
 
 
 _INSTEAD = {
-    ("needs", Owner.PHASE): "; what a phase needs stands in `dependencies`",
-    ("needs", Owner.STREAM): "; what a stream needs stands in `dependencies`",
     ("dependencies", Owner.STAGE): "; what a stage needs stands in `needs`",
 }
 
 
-def stage_at(blocks: list[Block], at: int, report: Report) -> tuple[StageDraft, int] | None:
-    """The stage whose label stands at index `at` and the index behind its fence, or None."""
+def stage_at(
+    blocks: list[Block], at: int, owner: Owner, report: Report
+) -> tuple[StageDraft | None, int] | None:
+    """The stage whose label stands at index `at` and the index behind its fence.
+
+    The stage is None if a label lacks its fence; all is None where no label stands.
+    """
     block = blocks[at]
     label = lines.key_line(block) if isinstance(block, Line) else None
     if label is None or label.word.lower() not in lines.LABELS:
-        return None
+        return _meant_stage(blocks, at, owner, report)
     keys = Keys(blocks, Owner.STAGE, Report(report.file))
     after = keys.read(at + 1)
     fence = get(blocks, after)
     if isinstance(fence, Fence):
         report.include(keys.report)
-        crew = lines.LABELS[label.word.lower()]
-        language = _LANGUAGE_END.split(fence.info, maxsplit=1)[0]
-        stage = StageDraft(
-            crew, label.value, label.line, language, fence.line, fence.content, fence.line + 1, keys.given
-        )
-        return stage, after + 1
+        return _stage(label, lines.LABELS[label.word.lower()], keys.given, fence), after + 1
     if keys.given:
-        report.problem(
-            "label-without-fence",
-            label.line,
-            f"`{label.word}:` and its keys stand above no fence; write the script in ``` directly below",
+        message = f"`{label.word}:` and its keys stand above no fence; write the script in ``` directly below"
+    elif (below := _fence_below_prose(blocks, at, label)) is not None:
+        message = (
+            f"prose stands between `{label.word}:` and the fence on line {below.line}, which is not run; "
+            "put it above the label"
         )
+    else:
+        return None
+    report.problem("label-without-fence", label.line, message)
+    return None, after
+
+
+def _meant_stage(blocks: list[Block], at: int, owner: Owner, report: Report) -> tuple[StageDraft, int] | None:
+    """The stage of a label that is misspelled or lacks its colon, if a script stands directly below it."""
+    line = blocks[at]
+    if not isinstance(line, Line):
+        return None
+    label = lines.key_line(line)
+    word = lines.misspelled_label(label.word) if label is not None else None
+    if label is None and not _continues(blocks, at):
+        label = lines.label_without_colon(line)
+        word = label.word.lower() if label is not None else None
+    if label is None or word is None or lines.LABELS[word] not in CREWS[owner]:
+        return None
+    keys = Keys(blocks, Owner.STAGE, Report(report.file))
+    after = keys.read(at + 1)
+    fence = get(blocks, after)
+    if not isinstance(fence, Fence) or not is_script(fence):
+        return None
+    report.include(keys.report)
+    meant = f"{word.capitalize()}: {label.value}".rstrip()
+    report.problem(
+        "misspelled-label",
+        label.line,
+        f"`{line.text.strip()}` is no label, and the fence below it is not run; write `{meant}`",
+    )
+    return _stage(label, lines.LABELS[word], keys.given, fence), after + 1
+
+
+def _continues(blocks: Sequence[Block], at: int) -> bool:
+    """Whether the line at an index goes on with the paragraph above it."""
+    line, above = blocks[at], blocks[at - 1] if at else None
+    return isinstance(line, Line) and isinstance(above, Line) and line.follows(above)
+
+
+def _stage(label: KeyLine, crew: Crew, given: Mapping[str, Given], fence: Fence) -> StageDraft:
+    return StageDraft(
+        crew, label.value, label.line, language_of(fence), fence.line, fence.content, fence.line + 1, given
+    )
+
+
+def _fence_below_prose(blocks: Sequence[Block], at: int, label: KeyLine) -> Fence | None:
+    """The script below one paragraph of prose that a label such as `Build: tables` may have meant."""
+    if len(label.value.split()) > _LONGEST_NAME:
+        return None
+    above: Line | None = None
+    for block in blocks[at + 1 :]:
+        if isinstance(block, Fence):
+            return block if above is not None and is_script(block) else None
+        if not isinstance(block, Line) or lines.key_line(block) is not None:
+            return None
+        if above is not None and not block.follows(above):
+            return None
+        above = block
     return None
+
+
+def language_of(fence: Fence) -> str:
+    """The language that a fence names, which may be none."""
+    return _LANGUAGE_END.split(fence.info, maxsplit=1)[0]
+
+
+def is_script(fence: Fence) -> bool:
+    """Whether the language of a fence, or none, is one that a stage can run."""
+    return language_of(fence).lower() in LANGUAGES
 
 
 def get(blocks: Sequence[Block], at: int) -> Block | None:

@@ -16,7 +16,7 @@ from pytest_phases.plan.assemble import assemble
 from pytest_phases.plan.blocks import Block, read_blocks
 from pytest_phases.plan.content import read_section
 from pytest_phases.plan.draft import PlanDraft, Report, UnitDraft
-from pytest_phases.plan.sections import Outline, outline
+from pytest_phases.plan.sections import Outline, lookalike, outline
 
 
 def read_markdown(text: str, file: str) -> tuple[Plan, tuple[Problem, ...]]:
@@ -28,18 +28,22 @@ def read_markdown(text: str, file: str) -> tuple[Plan, tuple[Problem, ...]]:
     blocks = read_blocks(text)
     report = Report(file)
     draft, headings = _read(blocks, report, ())
-    named = {dep.split("/")[0] for unit in draft.units for dep in _dependencies(unit)}
-    if named.intersection(headings.colonless):
-        # Only the dependencies tell which headings were meant as phases, so they are read first.
+    # Only the dependencies tell which headings were meant as phases, and those may depend on others.
+    while (named := _named(draft)) and named.intersection(headings.colonless):
         report = Report(file)
-        draft, _ = _read(blocks, report, named)
+        draft, headings = _read(blocks, report, named)
     return assemble(draft, report), tuple(report.problems)
 
 
 def _read(blocks: Sequence[Block], report: Report, named: Collection[str]) -> tuple[PlanDraft, Outline]:
     headings = outline(blocks, report, named)
     prose = [note for section in headings.sections for note in read_section(section, report)]
-    return PlanDraft(headings.title, headings.units, prose), headings
+    return PlanDraft(headings.title, headings.units, prose, lookalike(blocks)), headings
+
+
+def _named(draft: PlanDraft) -> set[str]:
+    """The phases that dependencies of a draft name."""
+    return {dep.split("/")[0] for unit in draft.units for dep in _dependencies(unit)}
 
 
 def _dependencies(unit: UnitDraft) -> tuple[str, ...]:

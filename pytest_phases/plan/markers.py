@@ -70,9 +70,12 @@ def phase_id(mark: PhaseMark) -> str | Problem:
     """The id that a marker names, as text: 2 is `2`; whether a stream is in the plan stays open."""
     try:
         if len(mark.args) != 1:
+            names = (
+                f"one phase, not {len(mark.args)}" if mark.args else "one phase, and this one names no phase"
+            )
             raise BadValue(
                 "bad-marker",
-                f"a phase marker names one phase, not {len(mark.args)}; "
+                f"a phase marker names {names}; "
                 "write @pytest.mark.phase(2), and everything else as a keyword argument",
             )
         name = _id(mark.args[0])
@@ -286,6 +289,17 @@ def _requires(value: object) -> tuple[str, ...]:
     return entries
 
 
+def _boolean(value: object) -> bool:
+    """True or False, which text may spell in any case."""
+    entries = _entries(value)
+    try:
+        return values.boolean(entries)
+    except BadValue as error:
+        if error.slug != "bad-boolean":
+            raise
+        raise BadValue("bad-boolean", f"`{entries[0]}` is no boolean; write True or False") from error
+
+
 _Reader = Callable[[object], object]
 
 _READERS: Mapping[str, _Reader] = {
@@ -298,7 +312,7 @@ _READERS: Mapping[str, _Reader] = {
     "reads": _entries,
     "locks": _entries,
     "requires": _requires,
-    "serial": lambda value: values.boolean(_entries(value)),
+    "serial": _boolean,
     "timeout": lambda value: values.seconds(_entries(value)),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +32,8 @@ def read_plan(path: Path, shown_as: str, root: Path | None = None, more: Iterabl
     Raises:
         PlanError: with every problem of the file, of reading it and of what it says.
     """
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a path that is too long
+        raise _refusal("unreadable-plan", shown_as, "this is a folder; name the file of the plan in it")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         known = ", ".join(READERS)
@@ -51,15 +54,13 @@ def _text(path: Path, shown_as: str) -> str:
     """What a file says.
 
     Raises:
-        PlanError: if it is not there, not a file, not to be read or not UTF-8.
+        PlanError: if it is not there, not to be read or not UTF-8.
     """
     try:
         # Line ends are the readers' business: to translate them would move the lines of messages.
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         message = "there is no such plan; correct the path"
-    except IsADirectoryError:
-        message = "this is a folder; name the file of the plan in it"
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise _refusal("not-utf8", shown_as, "this line is not UTF-8; save it as UTF-8", line) from error

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import islice, takewhile
 
 from pytest_phases.plan import lines
 from pytest_phases.plan.blocks import Block, Heading, Line
-from pytest_phases.plan.draft import Report, UnitDraft
+from pytest_phases.plan.draft import Lookalike, Report, UnitDraft
 from pytest_phases.plan.keys import KEYS, Owner, canonical, is_surely_meant
+from pytest_phases.plan.labels import stage_at
 from pytest_phases.plan.lines import Title
 
 
@@ -38,9 +39,10 @@ class Outline:
 def outline(blocks: Sequence[Block], report: Report, named: Collection[str] = ()) -> Outline:
     """Cut a plan into sections; a heading without its colon counts as a phase if its id is in `named`."""
     cutter = _Cutter(report, named)
-    for block, after in zip_longest(blocks, blocks[1:]):
+    for at, block in enumerate(blocks):
         if isinstance(block, Heading):
-            cutter.heading(block, after)
+            below = takewhile(lambda block: not isinstance(block, Heading), islice(blocks, at + 1, None))
+            cutter.heading(block, below)
         else:
             cutter.sections[-1].blocks.append(block)
     return Outline(cutter.title, cutter.sections, cutter.units, tuple(cutter.colonless))
@@ -58,9 +60,9 @@ class _Cutter:
         self.colonless: list[str] = []
         self._open: list[tuple[int, UnitDraft]] = []
 
-    def heading(self, heading: Heading, after: Block | None) -> None:
-        """Open what a heading names, or close what it ends."""
-        title = lines.title(heading.text) or self._without_colon(heading, after)
+    def heading(self, heading: Heading, below: Iterable[Block]) -> None:
+        """Open what a heading names, or close what it ends; `below` is what stands before the next."""
+        title = lines.title(heading.text) or self._meant(heading, below)
         if title is not None and self._begin(title, heading):
             self._take_back(heading, heading.lines[1:])
         elif not self._take_back(heading, heading.lines):
@@ -135,31 +137,81 @@ class _Cutter:
             self.sections.append(Section(still_open[-1][1] if still_open else None, head=False))
         self.sections[-1].blocks.append(heading)
 
-    def _without_colon(self, heading: Heading, after: Block | None) -> Title | None:
-        """The phase a heading would be with a colon, if keys or a dependency show that it was meant."""
+    def _meant(self, heading: Heading, below: Iterable[Block]) -> Title | None:
+        """The phase a heading would be with a good id or a colon, if there is proof that it was meant."""
         odd = lines.odd_id(heading.text)
         if odd is not None:
             self.report.problem(
                 "bad-id", heading.line, f"`{odd}` cannot be the id of a phase; write a number or a word"
             )
             return None
-        title = lines.colonless(heading.text)
+        spaced = lines.spaced_id(heading.text)
+        title = spaced or lines.colonless(heading.text)
         if title is None:
             return None
-        key = lines.key_line(after) if isinstance(after, Line) else None
-        name = canonical(key.word) if key is not None else ""
-        has_keys = key is not None and name in KEYS[Owner.PHASE] and is_surely_meant(name, key.value)
-        without_colon = ":" not in heading.text
-        if not has_keys and not (without_colon and title.id in self.named):
-            if without_colon:
+        # A plan may speak of a phase in a heading that goes on; a dependency then names another one.
+        is_namable = spaced is not None or ":" not in heading.text
+        message = _spaced_id(title, heading) if spaced else _missing_colon(title, heading)
+        if not (is_namable and title.id in self.named) and not self._is_proven(heading, list(below)):
+            if is_namable:
                 self.colonless.append(title.id)
-            if title.id[0].isdigit():
-                self.report.note(heading.line, f"{_missing_colon(title, heading)}; it is prose as it stands")
+            if spaced or title.id[0].isdigit():
+                self.report.note(heading.line, f"{message}; it is prose as it stands")
             return None
-        self.report.problem("missing-colon", heading.line, _missing_colon(title, heading))
+        if spaced:
+            self.report.problem("bad-id", heading.line, message)
+        else:
+            self.report.problem("missing-colon", heading.line, message)
         return title if title.id not in {unit.id for unit in self.units} else None
+
+    def _is_proven(self, heading: Heading, below: list[Block]) -> bool:
+        """Whether keys directly below a heading, or a stage that no phase above has, make it a phase."""
+        for block in below:
+            key = lines.key_line(block) if isinstance(block, Line) else None
+            if key is None:
+                break
+            name = canonical(key.word)
+            if name in KEYS[Owner.PHASE] and is_surely_meant(name, key.value):
+                return True
+        if self._open and heading.level > self._open[0][0]:
+            return False
+        trial = Report(self.report.file)
+        return any(
+            found is not None and found[0] is not None
+            for at in range(len(below))
+            if (found := stage_at(below, at, Owner.PHASE, trial)) is not None
+        )
+
+
+_LOOKALIKES = (lines.numbered, lines.spaced_id, lines.colonless)
+
+
+def lookalike(blocks: Sequence[Block]) -> Lookalike | None:
+    """The first line that looks like the heading of a phase and is none."""
+    for block in blocks:
+        if isinstance(block, Heading):
+            level, text = block.level, f"{'#' * block.level} {block.text}"
+            meant = next((title for read in _LOOKALIKES if (title := read(block.text))), None)
+        elif isinstance(block, Line):
+            level, text = 3, block.text.strip()
+            meant = lines.title(text.replace("**", "").replace("__", ""))
+        else:
+            continue
+        if meant is not None and meant.owner is Owner.PHASE:
+            return Lookalike(text, block.line, _heading(level, meant))
+    return None
 
 
 def _missing_colon(title: Title, heading: Heading) -> str:
-    meant = f"{'#' * heading.level} Phase {title.id}: {title.name}".rstrip()
+    meant = _heading(heading.level, title)
     return f"`{heading.text}` would be a phase with a colon after its id; write `{meant}`"
+
+
+def _spaced_id(title: Title, heading: Heading) -> str:
+    meant = _heading(heading.level, title)
+    given = heading.text.partition(":")[0].partition(" ")[2].strip()
+    return f"the id `{given}` has a space, which no id of a phase has; write `{meant}`"
+
+
+def _heading(level: int, title: Title) -> str:
+    return f"{'#' * level} Phase {title.id}: {title.name}".rstrip()

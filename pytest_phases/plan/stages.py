@@ -11,16 +11,10 @@ from pytest_phases.graph import find_cycle
 from pytest_phases.model import Crew, Language, Selector, Stage
 from pytest_phases.plan import fences
 from pytest_phases.plan.draft import Fields, Report, StageDraft, UnitDraft
-from pytest_phases.plan.keys import Owner
+from pytest_phases.plan.keys import CREWS
 from pytest_phases.plan.words import as_path, did_you_mean
 
 _LABELS: Mapping[Crew, str] = {Crew.BUILD: "Build:", Crew.TESTING: "Testing:", Crew.DEPLOY: "Deploy:"}
-_CREWS: Mapping[Owner, frozenset[Crew]] = {
-    Owner.PHASE: frozenset({Crew.BUILD, Crew.TESTING}),
-    Owner.STREAM: frozenset({Crew.BUILD, Crew.TESTING}),
-    Owner.SYNC: frozenset(),
-    Owner.GATE: frozenset({Crew.DEPLOY}),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +47,7 @@ def _language(unit: UnitDraft, draft: StageDraft, report: Report) -> Language | 
     """What runs a stage, or None if it cannot be one, with the reason in the report."""
     label = _LABELS[draft.crew]
     size = len(draft.run.encode(errors="replace"))
-    if draft.crew not in _CREWS[unit.owner]:
+    if draft.crew not in CREWS[unit.owner]:
         place = "the gate" if draft.crew is Crew.DEPLOY else "a phase or stream"
         report.problem(
             "misplaced-label", draft.line, f"`{label}` does not belong under {unit}; write it under {place}"

@@ -10,6 +10,8 @@ STEERING = re.compile(
 )
 """Characters that steer a terminal: control characters but tabs and line ends, changes of direction."""
 
+_UNLIKE_ALL = re.compile(r".|[\d.]+")
+
 
 def edits(one: str, other: str) -> int:
     """How many letters must be put in, taken out, replaced or swapped with their neighbour.
@@ -31,8 +33,12 @@ def edits(one: str, other: str) -> int:
 def nearest(word: str, known: Iterable[str], within: int | None = None) -> str | None:
     """The known word with the fewest edits from `word` in any case, or None if none is near.
 
-    Near means at most `within` edits, by default a third of the word and at least one.
+    Near means at most `within` edits, by default a third of the word and at least one. A single
+    letter and a number are near nothing but themselves.
     """
+    known = list(known)
+    if within is None and _UNLIKE_ALL.fullmatch(word):
+        return next((other for other in known if other.lower() == word.lower()), None)
     limit = max(1, len(word) // 3) if within is None else within
     close = [other for other in known if abs(len(other) - len(word)) <= limit]
     best = min(close, key=lambda other: edits(word.lower(), other.lower()), default=None)

@@ -43,8 +43,6 @@ from pytest_phases.scheduler.protocol import (
     WorkerRefreshed,
 )
 
-SCHEDULES = ("waves", "flow")
-
 
 class Core:
     """The state of a run between two events; `handle` is the only thing that changes it."""
@@ -104,6 +102,11 @@ class Core:
         """The nodes that are not closed and have a stage before them."""
         nodes = self._life.nodes.items()
         return [name for name, state in nodes if state.behind_stages and not state.state.closed]
+
+    @property
+    def seen(self) -> int:
+        """The highest generation that any worker has collected at."""
+        return self._life.seen
 
     def knows(self, phase: str) -> bool:
         """Whether there is a phase or stream of this id, or it stands for the unphased tests."""

@@ -386,7 +386,8 @@ class Lifecycle:
 
     def _close_waves(self) -> None:
         while self._wave <= len(self.graph.waves) and not self._unclosed_in_wave[self._wave]:
-            self._emit(WaveClosed(self._wave, self.graph.waves[self._wave - 1], self.now))
+            if not self.stopped:
+                self._emit(WaveClosed(self._wave, self.graph.waves[self._wave - 1], self.now))
             self._wave += 1
             if self._in_waves and self._wave <= len(self.graph.waves):
                 for phase in self.graph.waves[self._wave - 1]:

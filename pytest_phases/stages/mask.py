@@ -14,20 +14,32 @@ WORDS = frozenset(
     """TOKEN TOKENS AUTHTOKEN SECRET SECRETS PASSWORD PASSWORDS PASSWD PASSPHRASE PASS PWD PGPASSWORD SSHPASS
     KEY KEYS APIKEY SECRETKEY CREDENTIAL CREDENTIALS AUTH PAT DSN""".split()
 )
+ANYWHERE = (
+    *("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL"),
+    *("APIKEY", "ACCESSKEY", "PRIVATEKEY"),
+)
+"""Words that say it wherever they stand in a name: `DBPASSWORD`, `githubToken`."""
+
 NO_SECRETS = frozenset({"PWD", "SSH_AUTH_SOCK"})
 """Names that hold one of the words and are known to hold a path."""
 
 
 def looks_secret(name: str) -> bool:
-    """Whether a variable's name holds one of the words whole, in any case: `API_KEY2`, not `KEYBOARD`."""
+    """Whether a variable's name says so, in any case: `API_KEY2` and `GHTOKEN`, not `KEYBOARD`."""
     upper = name.upper()
-    return upper not in NO_SECRETS and not WORDS.isdisjoint(re.split(r"[^A-Z]+", upper))
+    if upper in NO_SECRETS:
+        return False
+    return any(word in upper for word in ANYWHERE) or not WORDS.isdisjoint(re.split(r"[^A-Z]+", upper))
 
 
 def secrets_of(environment: Mapping[str, str]) -> tuple[bytes, ...]:
-    """The values to mask, without the white space around them (`$(...)` and `echo` lose it too)."""
+    """The values to mask, without the white space around them (`$(...)` and `echo` lose it too).
+
+    Of a value of several lines, such as a key in PEM, each line is one as well.
+    """
     values = (value.strip() for name, value in environment.items() if looks_secret(name))
-    return tuple({os.fsencode(value) for value in values if len(value) >= SHORTEST})
+    parts = (part.strip() for value in values for part in (value, *value.splitlines()))
+    return tuple({os.fsencode(part) for part in parts if len(part) >= SHORTEST})
 
 
 class Masker:

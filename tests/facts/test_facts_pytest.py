@@ -30,13 +30,13 @@ ADDS_A_FILE = """
 
 
 @pytest.mark.parametrize("arguments", [(), (".",), ("test_one.py",)], ids=["no path", "folder", "file"])
-def test_fact_04_a_file_may_be_added_when_items_are_modified(arguments, pytester):
+def test_fact_04_a_file_may_be_added_when_items_are_modified(arguments, pytester, run_inside):
     """Its items stand beside the tests, whatever pytest was asked to collect, and -k selects them too."""
     pytester.makeconftest(ADDS_A_FILE)
     pytester.makepyfile(test_one="def test_1(): pass")
 
-    result = pytester.inline_run("-p", "no:phases", *arguments)
-    selected = pytester.inline_run("-p", "no:phases", "-kbuild", *arguments)
+    result = run_inside(*arguments)
+    selected = run_inside("-kbuild", *arguments)
 
     passed, _, _ = result.listoutcomes()
     assert {report.nodeid for report in passed} == {"test_one.py::test_1", ".plans/extra.md::build"}

@@ -38,7 +38,8 @@ def test_a_plan_that_moves_the_rootdir_is_refused(project, run, refused, journal
     (project.path / "plan.md").rename(folder / "plan.md")
     (folder / "pytest.ini").touch()
     (problem,) = refused(run("--phases", "docs/.plans/plan.md"))
-    assert "write --phases=docs/.plans/plan.md or --rootdir=" in problem
+    assert "write --phases=docs/.plans/plan.md for " in problem
+    assert "--rootdir=DIR" in problem
     assert journal.names == []
     assert run("--phases=docs/.plans/plan.md", "-n0").ret == pytest.ExitCode.OK
     assert journal.names == ["a", "b"]

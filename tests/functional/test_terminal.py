@@ -38,8 +38,9 @@ phase 1 (Übersicht 構築) opened
 phase 1 (Übersicht 構築) is green: 2 passed
 wave 1 closed
 phase 2 (Fails) opened
-phase 2 (Fails) is red: 1 failed
+phase 2 (Fails) is failing: 1 failed
 phase 3 (Follows) is blocked by phase 2 (1 failed)
+phase 2 (Fails) is red: 1 failed
 wave 2 closed
 wave 3 closed
 =* FAILURES *=

@@ -237,9 +237,11 @@ def _slugs(files: dict[str, str], project: Path, pytester: pytest.Pytester) -> l
     plan = _write(files, project)
     if "python" in files:
         result = pytester.runpytest_inprocess(*QUICK, *([f"--phases={plan.name}"] if plan else []))
-        problems = [line for line in result.errlines if line.startswith("ERROR: ")]
-        assert result.ret == (USAGE_ERROR if problems else pytest.ExitCode.OK)
-        return [line.rpartition("[")[2].rstrip("]") for line in problems]
+        refused = [line for line in result.errlines if line.startswith("ERROR: ")]
+        in_run = [line for line in result.outlines if re.fullmatch(r"phase \S+: .* \[[a-z-]+\]", line)]
+        failed = pytest.ExitCode.TESTS_FAILED if in_run else pytest.ExitCode.OK
+        assert result.ret == (USAGE_ERROR if refused else failed)
+        return [line.rpartition("[")[2].rstrip("]") for line in (*refused, *in_run)]
     assert plan is not None
     return _problems_of(plan, project)
 

@@ -105,6 +105,10 @@ def test_show_prints_waves_stages_tests_and_prose(plan: Path) -> None:
         "gate: Out (phases all; approvals me)\n"
         "  runs deploy: ./deploy\n"
         "\n"
+        "worth knowing\n"
+        "  plan.md:31: this bash fence has no label and is not run; write Build: or Testing: directly above "
+        "it (phase 3 has neither tests nor stages)\n"
+        "\n"
         "taken for prose, never run\n"
         "  plan.md:31: ```bash  prose\n"
     )
@@ -205,7 +209,7 @@ def test_problems_go_to_standard_error_with_exit_status_4(plan: Path, command: s
     assert (result.exit_code, result.stdout) == (4, "")
     assert result.stderr.splitlines() == [
         "plan.md:2: `covrage` is no key of a phase; did you mean `coverage`? [misspelled-key]",
-        "plan.md:4: phase 2 depends on `3`, which is no phase; did you mean `1`? [unknown-dependency]",
+        "plan.md:4: phase 2 depends on `3`, which is no phase; known are `1`, `2` [unknown-dependency]",
     ]
 
 
@@ -237,7 +241,23 @@ def test_check_prints_what_is_worth_knowing(plan: Path) -> None:
     plan.write_text("## Phase 1: A\n## Phase 2: B\ndeps: [1]\n")
     result = run("check", "plan.md")
     assert result.exit_code == 0
-    assert result.output.startswith("plan.md:1: note: phase 1 states no dependencies and starts at once;")
+    assert "plan.md:1: note: phase 1 states no dependencies and starts at once;" in result.output
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_the_help_of_a_command_has_an_example_and_the_exit_statuses(command: str) -> None:
+    """Nobody needs the documentation for a first call."""
+    told = run(command, "--help").output
+    assert f"pytest-phases {command} plan.md" in told
+    assert "Exit status: 0, or 4 if the plan has problems" in " ".join(told.split())
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_list_of_commands_says_each_in_full(columns: int) -> None:
+    """No line ends in three dots."""
+    told = CliRunner().invoke(main, ["--help"], terminal_width=columns).output
+    assert "show" in told
+    assert "..." not in told.partition("Commands:")[2]
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--toml"]])

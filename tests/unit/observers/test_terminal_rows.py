@@ -52,6 +52,12 @@ def test_the_table_has_a_row_for_each_phase_and_stream():
     assert states == (None, State.GREEN, State.RED, State.EMPTY, State.BLOCKED, State.GREEN)
 
 
+def test_a_long_name_does_not_push_the_figures_away():
+    """The table shows the first forty letters of a name."""
+    _, (line, _) = table([phase("1", name="x" * 60)])
+    assert line.split("  ")[0] == "1 " + "x" * 37 + "…"
+
+
 def test_columns_stand_under_one_another_in_every_script():
     """A letter that takes two columns of a terminal, or none, is counted as what it takes."""
     rows = table([phase("1", name="構築"), phase("2", name="e\u0301"), phase("3", name="abcd")])
@@ -94,15 +100,21 @@ def test_a_wave_is_told_in_one_line(wave, line):
             (("1", "2"), ("1", "3"), ("2", "3")),
             1,
             [
-                "warning: phase 1 (A), phase 2 and phase 3 were planned in parallel "
-                "and ran one after another, with one worker"
+                f"warning: {pair} were planned in parallel and ran one after another, with one worker"
+                for pair in ("phase 1 (A) and phase 2", "phase 1 (A) and phase 3", "phase 2 and phase 3")
             ],
         ),
+        (
+            (("1", "2"),) * 5,
+            2,
+            ["warning: phase 1 (A) and phase 2 were planned in parallel and ran one after another"] * 3
+            + ["warning: so did 2 more pairs of wave 1"],
+        ),
     ],
-    ids=["none", "a pair", "three on one worker"],
+    ids=["none", "a pair", "three on one worker", "more than are named"],
 )
 def test_what_ran_in_turn_is_named(sequential, workers, warnings):
-    """One warning for each wave names every phase that was planned in parallel and ran in turn."""
+    """A warning for each pair, up to three in a wave, that was planned in parallel and ran in turn."""
     phases = (phase("1", name="A"), phase("2"), phase("3"))
     wave = WaveResult(1, ("1", "2", "3"), 1.0, 1.0, 0.5, sequential)
     result = RunResult("run", "waves", workers, phases, (wave,), 1.0)

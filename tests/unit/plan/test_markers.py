@@ -114,12 +114,13 @@ def test_what_is_no_id_is_a_problem_at_the_marker(written, slug, said):
     assert said in problem.message
 
 
-@pytest.mark.parametrize("args", [(), (1, 2)])
-def test_a_marker_names_exactly_one_phase(args):
-    """None or two ids are a problem that says how many there are."""
+@pytest.mark.parametrize(("args", "said"), [((), "this one names no phase"), ((1, 2), "one phase, not 2")])
+def test_a_marker_names_exactly_one_phase(args, said):
+    """None or two ids are a problem that says so."""
     problem = phase_id(mark(*args))
     assert isinstance(problem, Problem)
-    assert f"names one phase, not {len(args)}" in problem.message
+    assert said in problem.message
+    assert "write @pytest.mark.phase(2)" in problem.message
 
 
 def test_a_phase_that_markers_alone_know_is_added_with_all_they_say():
@@ -212,7 +213,8 @@ def test_a_value_means_what_it_means_in_the_plan(key, value, field):
         ({"coverage": [1, 2]}, "coverage: write one value"),
         ({"timeout": "soon"}, "timeout: `soon` is no duration"),
         ({"timeout": -1}, "timeout: `-1` is no duration"),
-        ({"serial": 1}, "serial: `1` is neither `true` nor `false`"),
+        ({"serial": 1}, "serial: `1` is no boolean; write True or False"),
+        ({"serial": [True, False]}, "serial: write one value"),
         ({"deps": 1.5}, 'deps: 1.5 is a float, which cannot tell 1.1 from 1.10; quote it: "1.5"'),
         ({"deps": [1, 1.5]}, 'deps: 1.5 is a float, which cannot tell 1.1 from 1.10; quote it: "1.5"'),
         ({"deps": [None]}, "deps: `None` is no id"),

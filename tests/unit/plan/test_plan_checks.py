@@ -59,6 +59,22 @@ def test_an_unknown_dependency_names_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(
+    ("dep", "advice"),
+    [
+        ("Build", "which is the name of phase 1; write 1"),
+        ("command line", "which is the name of stream 1/A; write 1/A"),
+        ("7", "which is no phase; known are `1`, `1/A`, `2`, `3`"),
+        ("twice", "which is no phase; known are"),
+    ],
+)
+def test_an_unknown_dependency_may_be_a_name(dep: str, advice: str) -> None:
+    """A name is no id, and a number is near no other."""
+    lines = ("## Phase 1: Build", "### Stream A: Command line", "## Phase 2: Twice", "## Phase 3: Twice")
+    (message,) = told(*lines, f"deps: [{dep}]")
+    assert message.startswith(f"plan.md:5: phase 3 depends on `{dep}`, {advice}")
+
+
+@pytest.mark.parametrize(
     ("lines", "path"),
     [
         (["## Phase 2: A", "deps: [4]", "## Phase 4: B", "deps: [2]"], "2 → 4 → 2"),

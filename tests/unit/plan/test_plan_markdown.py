@@ -112,7 +112,8 @@ def test_words_that_are_no_key_are_prose() -> None:
 def test_without_stated_dependencies_each_phase_needs_the_one_above() -> None:
     """Nothing says who needs what, so the order of the plan does, and streams do not count."""
     plan = read(
-        "## Phase 1: A", "### Stream X: x", "### Stream Y: y", "deps: [X]", "## Phase b: B", "## Phase 3: C"
+        *("## Phase 1: A", "### Stream X: x", "tests: [a]", "### Stream Y: y", "deps: [X]"),
+        *("## Phase b: B", "tests: [b]", "## Phase 3: C", "tests: [c]"),
     )
     assert [phase.deps for phase in plan.phases] == [(), ("1",), ("b",)]
     assert not any(phase.states_deps for phase in plan.phases)
@@ -121,13 +122,16 @@ def test_without_stated_dependencies_each_phase_needs_the_one_above() -> None:
 
 def test_who_alone_states_no_dependencies_is_named() -> None:
     """It starts at once, or as soon as a sync point lets it, and a note says so."""
-    plan = read("## Phase 1: A", "## Phase 2: B", "deps: [1]", "## Sync: S", "## Phase 3: C")
+    tests = "tests: [a.py]"
+    plan = read(
+        "## Phase 1: A", tests, "## Phase 2: B", "deps: [1]", tests, "## Sync: S", "## Phase 3: C", tests
+    )
     assert [(note.place.line, note.text.partition(";")[0]) for note in plan.notes] == [
         (1, "phase 1 states no dependencies and starts at once"),
         (
-            5,
+            7,
             "phase 3 states no dependencies and starts as soon as "
-            "the sync point above it (plan.md:4) is passed",
+            "the sync point above it (plan.md:6) is passed",
         ),
     ]
 
@@ -228,7 +232,13 @@ def test_a_need_is_a_name_or_an_id(need: str) -> None:
     "lines",
     [
         ["```bash", "make", "```"],
-        ["Build:", "Words between.", "", "```bash", "make", "```"],
+        ["Build:", "Words between.", "", "More of them.", "", "```bash", "make", "```"],
+        ["Testing: by hand, and now and then with this:", "Words.", "```bash", "make", "```"],
+        ["Build the wheel", "```bash", "make", "```"],
+        ["Then we", "Build wheels", "```bash", "make", "```"],
+        ["Build", "```text", "make", "```"],
+        ["Next:", "```bash", "make", "```"],
+        ["Deploy staging", "```bash", "make", "```"],
         ["- Build: wheel", "  ```bash", "  make", "  ```"],
         ["> Build: wheel", "> ```bash", "> make", "> ```"],
         ["Builder:", "```bash", "make", "```"],
@@ -239,7 +249,41 @@ def test_every_other_fence_is_prose_and_listed(lines: list[str]) -> None:
     """Without a label directly above it at top level a fence is never run."""
     plan = read("## Phase 1: A", "Words.", "", *lines)
     assert plan.phases[0].stages == ()
-    assert [note.text for note in plan.prose] == ["```bash  make"]
+    assert [note.text.partition("  ")[2] for note in plan.prose] == ["make"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "text"),
+    [
+        (
+            ["```bash", "make", "```"],
+            2,
+            "this bash fence has no label and is not run; write Build: or Testing: ",
+        ),
+        (["Words.", "```python", "x", "```", "```sh", "x", "```"], 3, "this python fence has no label"),
+        (["### Stream A: a", "```sh", "make", "```"], 3, "this sh fence has no label"),
+        (
+            ["Words.", "```", "tree", "```"],
+            1,
+            "phase 1 names no tests and no stages; only markers can fill it",
+        ),
+        (["- one", "", "  ```bash", "  make", "  ```"], 1, "phase 1 names no tests and no stages"),
+        ([], 1, "phase 1 names no tests and no stages; only markers can fill it"),
+    ],
+)
+def test_a_phase_that_names_nothing_to_run_is_noted_once(lines: list[str], line: int, text: str) -> None:
+    """The note stands at its first script without a label, or at its heading."""
+    (note,) = read("## Phase 1: A", *lines).notes
+    assert note.place.line == line
+    assert note.text.startswith(text)
+
+
+@pytest.mark.parametrize(
+    "holds", ["tests: [a.py]", "Build:\n```\nmake\n```", "### Stream A: a\ntests: [a.py]"]
+)
+def test_a_phase_with_something_to_run_is_not_noted(holds: str) -> None:
+    """Prose beside tests and stages is nothing to speak of."""
+    assert read("## Phase 1: A", holds, "", "```bash", "make", "```").notes == ()
 
 
 def test_a_labelled_fence_outside_every_phase_is_prose() -> None:

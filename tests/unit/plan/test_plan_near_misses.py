@@ -45,6 +45,18 @@ def below_heading(*lines: str) -> list[tuple[str, int | None]]:
         (["test: [a.py]"], "misspelled-key", 2),
         (["modifes:", "- src"], "misspelled-key", 2),
         (["needs: [1]"], "misplaced-key", 2),
+        (["needs: 1, 2"], "misplaced-key", 2),
+        (["**Needs**: Phase 1"], "misplaced-key", 2),
+        (["depends: [1]"], "misspelled-key", 2),
+        (["depends_on: build"], "misspelled-key", 2),
+        (["depends-on:", "- 1"], "misspelled-key", 2),
+        (["requires_phase: 1"], "misspelled-key", 2),
+        (["tests [tests/unit]"], "key-without-colon", 2),
+        (["coverage: 80", "**Tests** = [tests/unit]"], "key-without-colon", 3),
+        (["dependencies [1]"], "key-without-colon", 2),
+        (["coverage = 85", "", "Words."], "key-without-colon", 2),
+        (["Build:", "timeout = 5m", *FENCE], "key-without-colon", 3),
+        (["### Gate: g", "approvals [me]"], "key-without-colon", 3),
         (["approvals: [me]"], "misplaced-key", 2),
         (["cwd: pkg"], "misplaced-key", 2),
         (["Build: x", "coverage: 85", *FENCE], "misplaced-key", 3),
@@ -55,6 +67,16 @@ def below_heading(*lines: str) -> list[tuple[str, int | None]]:
         (["tests:", "- a.py", "Build:", *FENCE], "continued-entry", 4),
         (["- [ ] a", "Testing:", *FENCE], "swallowed-label", 3),
         (["Build: x", "needs: [y]", "", "Prose."], "label-without-fence", 2),
+        (["Build: x", "timeout: 5m", "", "Prose."], "label-without-fence", 2),
+        (["Build: tables", "They are made here.", "", *FENCE], "label-without-fence", 2),
+        (["Tests:", "Two lines", "of prose.", *FENCE], "label-without-fence", 2),
+        (["Buidl: tables", *FENCE], "misspelled-label", 2),
+        (["Words.", "", "**Tesing**:", "", *FENCE], "misspelled-label", 4),
+        (["Testin: x", "timeout: 5m", *FENCE], "misspelled-label", 2),
+        (["Build tables", *FENCE], "misspelled-label", 2),
+        (["**Testing**", "", *FENCE], "misspelled-label", 2),
+        (["Words.", "", "Test end-to-end", *FENCE], "misspelled-label", 4),
+        (["### Gate: g", "Delpoy:", *FENCE], "misspelled-label", 3),
         (["Build:", "need: [y]", *FENCE], "misspelled-key", 3),
         (["Build:", "dependencies: [1]", *FENCE], "misplaced-key", 3),
         (["Build:", "```ruby", "make", "```"], "unknown-language", 3),
@@ -116,6 +138,16 @@ def test_a_mistake_has_a_slug_and_a_line(lines: list[str], slug: str, line: int)
         ["## Phase 1 in numbers", "Tests: all of them"],
         ["## Stream A: what came of it"],
         ["Prose", "---"],
+        ["Needs: Docker"],
+        ["Needs: none"],
+        ["Needs:", "- Docker"],
+        ["Depends: on the weather"],
+        ["Reads [the guide](guide.md)"],
+        ["tests == [1]"],
+        ["Prose.", "", "tests [tests/unit]"],
+        ["Testing: by hand", "", "Words.", "", "```text", "x", "```"],
+        ["## Phase 1 in numbers: a table", "Text."],
+        ["#### Phase 2 in detail", "Build:", *FENCE],
     ],
 )
 def test_prose_is_left_alone(lines: list[str]) -> None:
@@ -144,19 +176,76 @@ def test_a_phase_without_a_colon_that_has_keys() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "proof",
+    [
+        ["tests: [a.py]"],
+        ["Owner: me", "tests: [a.py]"],
+        ["Words.", "", "Build: x", *FENCE],
+        ["Testing:", "timeout: 5m", *FENCE],
+    ],
+)
+def test_every_phase_without_a_colon_is_told_at_once(proof: list[str]) -> None:
+    """A key or a stage is proof, and what such a phase depends on is proof of another."""
+    problems = problems_of(
+        "### Phase 0 Plan", "", "### Phase 1 Set-up", "deps: [0]", "### Phase two Build", *proof
+    )
+    assert [(problem.slug, problem.place and problem.place.line) for problem in problems] == [
+        ("missing-colon", 1),
+        ("missing-colon", 3),
+        ("missing-colon", 5),
+    ]
+
+
+@pytest.mark.parametrize("below", ["tests: [tests/unit]", "\n### Phase 3: Last\ndeps: [unit-tests]"])
+def test_an_id_with_a_space_gets_a_hyphen(below: str) -> None:
+    """The first word alone would be another id."""
+    (problem,) = problems_of("### Phase unit tests: Unit tests", below)
+    assert (problem.slug, str(problem.place)) == ("bad-id", "plan.md:1")
+    assert "`unit tests` has a space" in problem.message
+    assert "write `### Phase unit-tests: Unit tests`" in problem.message
+
+
+def test_an_id_with_a_space_that_nothing_proves_is_noted() -> None:
+    """It may be prose about phases."""
+    plan, problems = read_markdown("## Phase 1: A\ntests: [a]\n\n## Phase unit tests: All\n", "plan.md")
+    assert problems == ()
+    assert [note.place.line for note in plan.notes] == [4]
+
+
 def test_a_phase_without_a_colon_that_nothing_names_is_noted() -> None:
     """It is prose, as the grammar says, and `check` mentions it."""
-    plan, problems = read_markdown("## Phase 1: A\n\n## Phase 2 later\n", "plan.md")
+    plan, problems = read_markdown("## Phase 1: A\ntests: [a]\n## Phase 2 later\n", "plan.md")
     assert problems == ()
     assert [note.place.line for note in plan.notes] == [3]
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "# Only a title\n\nand prose\n", "## Phase: without id\n"])
+@pytest.mark.parametrize("text", ["", "\n\n", "# Only a title\n\nand prose\n", "## Phases\n"])
 def test_a_plan_without_a_phase_says_how_to_write_one(text: str) -> None:
     """Nothing would run, and the user meant something to."""
     (problem,) = read_markdown(text, "plan.md")[1]
     assert (problem.slug, str(problem.place)) == ("no-phase", "plan.md:1")
     assert "## Phase 1: Setup" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("lookalike", "instead"),
+    [
+        ("### 1. Build", "### Phase 1: Build"),
+        ("## 2) Build", "## Phase 2: Build"),
+        ("### Phase: Build", "### Phase 1: Build"),
+        ("### Step 3: Build", "### Phase 3: Build"),
+        ("### Phase 1 Build", "### Phase 1: Build"),
+        ("### Phase unit tests: All", "### Phase unit-tests: All"),
+        ("**Phase 1: Build**", "### Phase 1: Build"),
+        ("**Phase 1:** Build", "### Phase 1: Build"),
+    ],
+)
+def test_a_plan_without_a_phase_names_what_looks_like_one(lookalike: str, instead: str) -> None:
+    """The first such line is the mistake, more likely than not."""
+    (problem,) = problems_of("# Plan", "", lookalike, "", "### 9. Later")
+    assert (problem.slug, str(problem.place)) == ("no-phase", "plan.md:3")
+    assert problem.message == f"the plan has no phase, and `{lookalike}` is none; write `{instead}`"
 
 
 def test_a_sync_point_stands_below_a_phase() -> None:

@@ -46,11 +46,12 @@ def test_a_file_that_is_no_plan(tmp_path: Path, name: str, content: bytes | None
     assert str(raised.value).startswith(message)
 
 
-def test_a_folder_is_no_plan(tmp_path: Path) -> None:
-    """Even one that is called like a plan."""
-    (tmp_path / "plan.md").mkdir()
+@pytest.mark.parametrize("name", ["plan.md", "plans"])
+def test_a_folder_is_no_plan(tmp_path: Path, name: str) -> None:
+    """Whether it is called like a plan or not, that it is a folder is what is wrong."""
+    (tmp_path / name).mkdir()
     with pytest.raises(PlanError, match="name the file of the plan in it"):
-        read_plan(tmp_path / "plan.md", "plan.md")
+        read_plan(tmp_path / name, name)
 
 
 def test_a_path_the_system_cannot_name_is_no_plan(tmp_path: Path) -> None:

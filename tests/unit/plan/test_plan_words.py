@@ -30,6 +30,18 @@ def test_the_nearest_word_has_the_fewest_edits() -> None:
     assert nearest("xyz", ["security"]) is None
 
 
+@pytest.mark.parametrize(("word", "known"), [("7", "1"), ("x", "a"), ("12", "13"), ("1.2", "1.1")])
+def test_a_letter_or_a_number_is_near_nothing(word: str, known: str) -> None:
+    """One edit makes any other of it, so that to guess would mislead."""
+    assert nearest(word, [known]) is None
+    assert did_you_mean(word, [known, "b"]) == f"known are `{known}`, `b`"
+
+
+def test_a_letter_is_near_itself_in_another_case() -> None:
+    """That is no guess."""
+    assert nearest("a", ["b", "A"]) == "A"
+
+
 def test_without_a_near_word_all_are_listed() -> None:
     """The message always says what could be written."""
     assert did_you_mean("zz", ["build", "unit"]) == "known are `build`, `unit`"
