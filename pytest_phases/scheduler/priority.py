@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pytest_phases.graph import Kind
 from pytest_phases.scheduler.board import NodeState, WorkerState
 
-LOOKAHEAD = 0.1
+LOOKAHEAD = 0.2
 """Seconds of work that a worker holds, by the mean duration of the items of its node."""
 
 MINIMUM = 3

@@ -14,11 +14,11 @@ WORDS = frozenset(
     """TOKEN TOKENS AUTHTOKEN SECRET SECRETS PASSWORD PASSWORDS PASSWD PASSPHRASE PASS PWD PGPASSWORD SSHPASS
     KEY KEYS APIKEY SECRETKEY CREDENTIAL CREDENTIALS AUTH PAT DSN""".split()
 )
-ANYWHERE = (
+AT_THE_END = (
     *("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL"),
     *("APIKEY", "ACCESSKEY", "PRIVATEKEY"),
 )
-"""Words that say it wherever they stand in a name: `DBPASSWORD`, `githubToken`."""
+"""Words that say it at the end of another one too: `DBPASSWORD`, `githubToken`."""
 
 NO_SECRETS = frozenset({"PWD", "SSH_AUTH_SOCK"})
 """Names that hold one of the words and are known to hold a path."""
@@ -29,7 +29,8 @@ def looks_secret(name: str) -> bool:
     upper = name.upper()
     if upper in NO_SECRETS:
         return False
-    return any(word in upper for word in ANYWHERE) or not WORDS.isdisjoint(re.split(r"[^A-Z]+", upper))
+    parts = re.split(r"[^A-Z]+", upper)
+    return not WORDS.isdisjoint(parts) or any(part.endswith(AT_THE_END) for part in parts)
 
 
 def secrets_of(environment: Mapping[str, str]) -> tuple[bytes, ...]:

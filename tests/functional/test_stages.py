@@ -211,8 +211,8 @@ def test_how_a_stage_ends_is_told(pytester, plan, run, outcomes, phases, monkeyp
     report = outcomes()
     for stage, end in ends.items():
         assert report[stage] == "failed"
-        assert report.message(stage).startswith(f"stage {stage} of phase 1 (plan.md:"), report.message(stage)
-        assert end in report.message(stage)
+        begin = f"{end}: stage {stage} of phase 1 (plan.md:"
+        assert report.message(stage).startswith(begin), report.message(stage)
         assert end in result.stdout.str()
     assert report.message("build-status").endswith(
         "the last it printed (all of it is in .phases/logs/1/build-status.log):\n\n"

@@ -25,13 +25,13 @@ def node(
     [
         pytest.param(None, FIRST, id="nothing is known"),
         pytest.param(10.0, MINIMUM, id="long items"),
-        pytest.param(0.01, 10, id="a tenth of a second of work"),
+        pytest.param(0.02, 10, id="a fifth of a second of work"),
         pytest.param(1e-5, MAXIMUM, id="very short items"),
         pytest.param(0.0, MAXIMUM, id="shorter than the clock can tell"),
     ],
 )
 def test_how_many_items_a_worker_holds(mean: float | None, expected: int) -> None:
-    """About a tenth of a second of work, and neither too few nor too many."""
+    """About a fifth of a second of work, and neither too few nor too many."""
     assert depth(node(mean=mean)) == expected
 
 
@@ -39,17 +39,17 @@ def test_how_many_items_a_worker_holds(mean: float | None, expected: int) -> Non
     ("ready", "mean", "held", "workers", "expected"),
     [
         pytest.param(100, None, 0, 2, FIRST, id="to begin with, a few"),
-        pytest.param(100, 0.01, 0, 2, 10, id="as much as it should hold"),
-        pytest.param(12, 0.01, 0, 2, 3, id="a fair share of what is left"),
-        pytest.param(1, 0.01, 0, 8, 1, id="one at least for who has nothing"),
-        pytest.param(4, 0.01, 0, 1, 4, id="one worker takes all"),
-        pytest.param(100, 0.01, 6, 2, 0, id="more than half of it is still there"),
-        pytest.param(100, 0.01, 5, 2, 5, id="filled up when it is half empty"),
+        pytest.param(100, 0.02, 0, 2, 10, id="as much as it should hold"),
+        pytest.param(12, 0.02, 0, 2, 3, id="a fair share of what is left"),
+        pytest.param(1, 0.02, 0, 8, 1, id="one at least for who has nothing"),
+        pytest.param(4, 0.02, 0, 1, 4, id="one worker takes all"),
+        pytest.param(100, 0.02, 6, 2, 0, id="more than half of it is still there"),
+        pytest.param(100, 0.02, 5, 2, 5, id="filled up when it is half empty"),
         pytest.param(100, 1.0, 3, 2, 0, id="the minimum is enough of long items"),
         pytest.param(100, 1.0, 2, 2, 1, id="and is kept up"),
         pytest.param(3, 1.0, 1, 4, 0, id="the last few wait for who is free"),
         pytest.param(9, 1.0, 1, 4, 2, id="else a share of them is queued"),
-        pytest.param(3, 0.01, 1, 4, 1, id="and of short ones always"),
+        pytest.param(3, 0.02, 1, 4, 1, id="and of short ones always"),
     ],
 )
 def test_how_many_items_are_sent(

@@ -12,10 +12,11 @@ from pytest_phases.stages.mask import Masker, looks_secret, secrets_of
 @pytest.mark.parametrize(
     "name",
     """TOKEN GITHUB_TOKEN npm_token CLIENT_SECRET TWINE_PASSWORD PGPASSWORD DB_PASSWD MYSQL_PWD API_KEY2
-    AWS_ACCESS_KEY_ID APIKEY GOOGLE_APPLICATION_CREDENTIALS""".split(),
+    AWS_ACCESS_KEY_ID APIKEY GOOGLE_APPLICATION_CREDENTIALS DBPASSWORD GHTOKEN MYSECRET githubToken
+    clientSecret ACCESSKEY PRIVATEKEY""".split(),
 )
 def test_names_that_look_secret(name: str) -> None:
-    """A name that holds one of the words whole holds a secret."""
+    """A name that holds one of the words whole, or ends one of its parts with it, holds a secret."""
     assert looks_secret(name)
 
 

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from pytest_phases.events import Outcome, PhaseChanged, State, WaveClosed
 from pytest_phases.graph import build
 from pytest_phases.model import UNPHASED
+from pytest_phases.options import SCHEDULES
 from pytest_phases.scheduler import priority
-from pytest_phases.scheduler.core import SCHEDULES, Core
+from pytest_phases.scheduler.core import Core
 from pytest_phases.scheduler.protocol import (
     Block,
     Event,
@@ -349,7 +350,8 @@ class Run:
     def is_over(self, unit: str) -> bool:
         """Whether nothing of a unit waits or runs; a red one may have modules that never came."""
         left = self.of[unit] - self.outcomes.keys() - self.lost
-        return all(unit in self.failed and self.is_module(item) for item in left)
+        # Red by a stream, a phase has failed already when a module of its own does not come.
+        return all(self.is_red(unit) and self.is_module(item) for item in left)
 
     def is_bad(self, unit: str) -> bool:
         """Whether a unit, its streams aside, is red by the record."""
