@@ -197,9 +197,11 @@ class Core:
         """
         if not self._life.started or self._life.stopped:
             return
-        serving = [worker for name, worker in self._workers.items() if name == told_by or not worker.queue]
         # Who has nothing comes first, lest the last ready item is queued behind another.
-        serving.sort(key=lambda worker: bool(worker.queue))
+        serving = [worker for worker in self._workers.values() if not worker.queue]
+        told = self._workers.get(told_by) if told_by is not None else None
+        if told is not None and told.queue and not self._holds_enough(told):
+            serving.append(told)
         while serving and (self._life.with_ready or self._life.awaiting):
             # One round gives each worker one batch, so that the first does not take it all.
             serving = [worker for worker in serving if self._serve(worker)]
