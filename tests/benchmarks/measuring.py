@@ -106,12 +106,13 @@ def run_pytest(folder: Path, *args: str, expect: int = 0) -> Cost:
 
 def report(benchmark: Benchmark, pairs: Pairs, figures: Sequence[Figure]) -> str:
     """What a benchmark found, in a few lines."""
-    peer, ours = median(cost.wall for cost in pairs.peer), median(cost.wall for cost in pairs.ours)
+    peer, ours = [cost.wall for cost in pairs.peer], [cost.wall for cost in pairs.ours]
     ratios = pairs.ratios()
     lines = [
         f"{benchmark.name}: {benchmark.about}",
-        f"  {len(ratios)} pairs, medians {peer:.3f}s without and {ours:.3f}s with, "
-        f"ratios {min(ratios):.3f} to {max(ratios):.3f}, of processor time {median(pairs.cpu_ratios()):.3f}",
+        f"  {len(ratios)} pairs; without: median {median(peer):.3f}s, fastest {min(peer):.3f}s; "
+        f"with: median {median(ours):.3f}s, fastest {min(ours):.3f}s",
+        f"  ratios {min(ratios):.3f} to {max(ratios):.3f}; of processor time {median(pairs.cpu_ratios()):.3f}",
     ]
     return "\n".join([*lines, *(f"  {figure}" for figure in figures)])
 
