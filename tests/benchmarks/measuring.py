@@ -112,7 +112,8 @@ def report(benchmark: Benchmark, pairs: Pairs, figures: Sequence[Figure]) -> str
         f"{benchmark.name}: {benchmark.about}",
         f"  {len(ratios)} pairs; without: median {median(peer):.3f}s, fastest {min(peer):.3f}s; "
         f"with: median {median(ours):.3f}s, fastest {min(ours):.3f}s",
-        f"  ratios {min(ratios):.3f} to {max(ratios):.3f}; of processor time {median(pairs.cpu_ratios()):.3f}",
+        f"  ratios {min(ratios):.3f} to {max(ratios):.3f}; "
+        f"of processor time {median(pairs.cpu_ratios()):.3f}",
     ]
     return "\n".join([*lines, *(f"  {figure}" for figure in figures)])
 
