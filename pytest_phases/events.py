@@ -169,9 +169,57 @@ class WaveResult:
     sequential: tuple[tuple[str, str], ...]
 
 
+class Decision(str, Enum):
+    """What the gate says: green, something failed, something was not run, or approvals are missing."""
+
+    GREEN = "green"
+    RED = "red"
+    INCOMPLETE = "incomplete"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that keeps the gate from being green, and what it makes of it."""
+
+    decision: Decision
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """The gate's decision; `reasons` is empty if it is green. `deploys` are lines about deploy stages."""
+
+    name: str
+    decision: Decision
+    reasons: tuple[Reason, ...] = ()
+    deploys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A threshold and what was reached, in per cent; `reached` is None if it could not be measured.
+
+    `id` is that of a phase, stream or sync point, or `gate`. `passed` is the verdict, `text` is it in
+    words; `files` names the least covered files with what is missing there.
+    """
+
+    id: str
+    kind: str
+    required: float
+    reached: float | None
+    precision: int
+    passed: bool
+    text: str
+    files: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """The end of a run, given to `pytest_phases_run_finished`."""
+    """The end of a run, given to `pytest_phases_run_finished`.
+
+    `gate` is None where there is no plan; a plan without a gate has one that requires every phase.
+    """
 
     run_id: str
     schedule: str
@@ -179,6 +227,8 @@ class RunResult:
     phases: tuple[PhaseResult, ...]
     waves: tuple[WaveResult, ...]
     seconds: float
+    figures: tuple[Figure, ...] = ()
+    gate: GateResult | None = None
 
 
 def title(kind: str, node_id: str, name: str) -> str:

@@ -149,13 +149,19 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The gate; no `phases` means all of them. Its `Deploy:` stages never run on a worker."""
+    """The gate; no `phases` means all of them. Its `Deploy:` stages never run on a worker.
+
+    `allow_empty` names phases of which nothing need have run; `approvals_signers` is the path of an
+    OpenSSH allowed-signers file, relative to the rootdir: then approvals must be signed.
+    """
 
     name: str
     place: Place
     phases: tuple[str, ...] = ()
     coverage: float | None = None
     approvals: tuple[str, ...] = ()
+    allow_empty: tuple[str, ...] = ()
+    approvals_signers: str | None = None
     stages: tuple[Stage, ...] = ()
     key_places: KeyPlaces = field(default=(), compare=False, repr=False)
 

@@ -34,6 +34,7 @@ from pytest_phases.scheduler.protocol import (
     ItemsLost,
     PhaseCleared,
     PhaseFailed,
+    PhaseJudged,
     Refresh,
     Send,
     Started,
@@ -47,11 +48,21 @@ from pytest_phases.scheduler.protocol import (
 class Core:
     """The state of a run between two events; `handle` is the only thing that changes it."""
 
-    def __init__(self, graph: Graph, schedule: str = "waves", uncleared: Iterable[str] = ()) -> None:
-        """`uncleared` names phases whose items wait, once they are open, for `PhaseCleared`."""
+    def __init__(
+        self,
+        graph: Graph,
+        schedule: str = "waves",
+        uncleared: Iterable[str] = (),
+        judged: Iterable[str] = (),
+    ) -> None:
+        """`uncleared` names phases whose items wait, once they are open, for `PhaseCleared`.
+
+        `judged` names what ends, once everything of it is done, with `PhaseJudged` alone.
+        """
         self._out: list[Decision] = []
         self._life = Lifecycle(graph, in_waves=schedule == "waves", emit=self._out.append)
         self._life.uncleared.update(uncleared)
+        self._life.unjudged.update(judged)
         self._workers: dict[str, WorkerState] = {}
         self._running = 0
         self._exclusive: str | None = None
@@ -65,6 +76,7 @@ class Core:
             ItemFinished: self._item_finished,
             PhaseFailed: self._phase_failed,
             PhaseCleared: self._phase_cleared,
+            PhaseJudged: self._phase_judged,
             Stopped: self._stop,
         }
 
@@ -184,6 +196,9 @@ class Core:
 
     def _phase_cleared(self, event: PhaseCleared) -> None:
         self._life.clear(self._life.nodes[event.phase])
+
+    def _phase_judged(self, event: PhaseJudged) -> None:
+        self._life.judge(self._life.nodes[event.phase], event.reason)
 
     def _stop(self, event: Stopped) -> None:
         self._life.stop()

@@ -10,7 +10,7 @@ from itertools import takewhile
 from pytest_phases.events import Outcome, PhaseChanged, State, Tally, WaveClosed
 from pytest_phases.graph import Graph, Kind
 from pytest_phases.scheduler.board import Entry, NodeState, Progress, tally
-from pytest_phases.scheduler.protocol import Block, Decision, Item, ItemKind
+from pytest_phases.scheduler.protocol import Block, Decision, Item, ItemKind, Judge
 from pytest_phases.scheduler.states import Trigger, after
 
 
@@ -28,6 +28,7 @@ class Lifecycle:
         self.with_ready: dict[str, NodeState] = {}
         self.awaiting: dict[str, NodeState] = {}
         self.uncleared: set[str] = set()
+        self.unjudged: set[str] = set()
         self.generation = 0
         self.seen = 0
         self.unclosed = len(self.nodes)
@@ -40,6 +41,7 @@ class Lifecycle:
         self._unclosed_in_wave = [0, *(len(wave) for wave in graph.waves)]
         self._openable: deque[NodeState] = deque()
         self._closed: deque[NodeState] = deque()
+        self._being_judged: set[str] = set()
         self._needed_by: dict[str, list[NodeState]] = {}
         self._awaited_by: dict[str, list[NodeState]] = {}
         for state in self.nodes.values():
@@ -271,6 +273,14 @@ class Lifecycle:
             self._note_ready(each)
             self._end_if_done(each)
 
+    def judge(self, state: NodeState, reason: str) -> None:
+        """It is known whether the threshold of a node is reached: it ends, red if not."""
+        self.unjudged.discard(state.node.id)
+        if reason:
+            # What failed before is no less a reason.
+            self.fail(state, ", ".join(filter(None, (self._counted(state), reason))))
+        self._end_if_done(state)
+
     def _is_cleared(self, state: NodeState) -> bool:
         return self.uncleared.isdisjoint((state.node.id, state.node.part_of))
 
@@ -305,9 +315,11 @@ class Lifecycle:
 
     def why(self, state: NodeState) -> str:
         """Why a node is red or blocked, in words; empty while it is neither."""
+        return state.reason or self._counted(state)
+
+    def _counted(self, state: NodeState) -> str:
         total = Tally.total((self.tests(state), self.stages(state)))
-        counted = str(Tally(failed=total.failed, error=total.error)) if total.bad else ""
-        return state.reason or counted
+        return str(Tally(failed=total.failed, error=total.error)) if total.bad else ""
 
     def _sum(self, state: NodeState, of: Callable[[NodeState], Counter[Outcome]]) -> Counter[Outcome]:
         counts = Counter(of(state))
@@ -355,6 +367,11 @@ class Lifecycle:
             return
         total = self._sum(state, lambda each: each.tests + each.stages)
         proven = total[Outcome.PASSED] + total[Outcome.XFAILED] or state.node.kind is Kind.SYNC
+        if state.node.id in self.unjudged and (proven or state.failed):
+            if state.node.id not in self._being_judged:
+                self._being_judged.add(state.node.id)
+                self._emit(Judge(state.node.id))
+            return
         self._move(state, Trigger.ENDS_WITH_PASSES if proven else Trigger.ENDS_WITHOUT)
 
     def _block(self, state: NodeState, cause: NodeState) -> None:

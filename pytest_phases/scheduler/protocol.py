@@ -127,6 +127,18 @@ class PhaseCleared:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseJudged:
+    """What `Judge` asked for: whether a phase or sync point reached its threshold.
+
+    `reason` says what is missing and makes it red; empty if nothing is.
+    """
+
+    phase: str
+    reason: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """Nothing more may be started: `-x`, `--maxfail`, Ctrl-C, or no worker is left."""
 
@@ -143,6 +155,7 @@ Event: TypeAlias = (
     | ItemFinished
     | PhaseFailed
     | PhaseCleared
+    | PhaseJudged
     | Stopped
 )
 
@@ -173,4 +186,14 @@ class Block:
     reason: str
 
 
-Decision: TypeAlias = Send | Refresh | Block | PhaseChanged | WaveClosed
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Everything of this phase or sync point is done: see whether its threshold is reached.
+
+    It ends when `PhaseJudged` is told.
+    """
+
+    phase: str
+
+
+Decision: TypeAlias = Send | Refresh | Block | Judge | PhaseChanged | WaveClosed

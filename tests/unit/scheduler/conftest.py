@@ -7,7 +7,7 @@ Items are a line of text too, numbered from 0. `1*3` is three tests of phase 1, 
 of that name, `2:check<3` one that needs item 3, and `2?` a module that is collected later.
 
 Decisions come back as text: `2 open` (a phase changed), `w1: 0 1` (run these), `w1: refresh 1`,
-`block 4 5: why`, `wave 1 closed`. What the unphased tests do is told only if there are any.
+`block 4 5: why`, `judge 1`, `wave 1 closed`. What the unphased tests do is told only if there are any.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from pytest_phases.scheduler.protocol import (
     ItemKind,
     ItemsFound,
     ItemsLost,
+    Judge,
     PhaseCleared,
     PhaseFailed,
+    PhaseJudged,
     Refresh,
     Send,
     Started,
@@ -52,9 +54,11 @@ class Talk:
     event, in seconds; `sent_to` names the worker that each item was sent to last.
     """
 
-    def __init__(self, plan: str, items: str, workers: str, schedule: str, uncleared: str = "") -> None:
+    def __init__(
+        self, plan: str, items: str, workers: str, schedule: str, uncleared: str = "", judged: str = ""
+    ) -> None:
         self.clock = 0.0
-        self.core = Core(build(read_plan(plan)), schedule, uncleared.split())
+        self.core = Core(build(read_plan(plan)), schedule, uncleared.split(), judged.split())
         self.sent_to: dict[int, str] = {}
         self._numbered = 0
         self._unphased = UNPHASED in items
@@ -112,6 +116,10 @@ class Talk:
         """What the items of a phase had to wait for is in order."""
         return self.tell(PhaseCleared(phase, self.clock))
 
+    def judges(self, phase: str, reason: str = "") -> list[str]:
+        """A threshold is reached, or missed for a reason."""
+        return self.tell(PhaseJudged(phase, reason, self.clock))
+
     def stops(self) -> list[str]:
         """Nothing more may be started."""
         return self.tell(Stopped(self.clock))
@@ -134,6 +142,8 @@ class Talk:
                 return f"{worker}: refresh {generation}"
             case Block(items, reason):
                 return f"block {_listed(items)}: {reason}"
+            case Judge(phase):
+                return f"judge {phase}"
             case WaveClosed(number):
                 return f"wave {number} closed"
             case PhaseChanged(node, new=state):
@@ -196,8 +206,9 @@ def talk() -> Callable[..., Talk]:
         *,
         start: bool = True,
         uncleared: str = "",
+        judged: str = "",
     ) -> Talk:
-        conversation = Talk(plan, items, workers, schedule, uncleared)
+        conversation = Talk(plan, items, workers, schedule, uncleared, judged)
         if start:
             conversation.starts()
         return conversation
