@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_phases.events import PhaseChanged, RunResult, RunStarted, WaveClosed
+    from pytest_phases.events import Figure, PhaseChanged, RunResult, RunStarted, WaveClosed
 
 
 @pytest.hookspec
@@ -23,6 +23,19 @@ def pytest_phases_phase_changed(config: pytest.Config, event: PhaseChanged) -> N
 @pytest.hookspec
 def pytest_phases_wave_closed(config: pytest.Config, event: WaveClosed) -> None:
     """Every phase of a wave is closed."""
+
+
+@pytest.hookspec
+def pytest_phases_threshold_judged(config: pytest.Config, figure: Figure) -> None:
+    """A coverage threshold was judged, of a phase, a stream, a sync point or the gate."""
+
+
+@pytest.hookspec
+def pytest_phases_gate_check(config: pytest.Config, result: RunResult) -> str | list[str] | None:
+    """Say what else keeps the gate from being green, in words; nothing if nothing does.
+
+    Called when every worker has finished. It can only make the gate stricter.
+    """
 
 
 @pytest.hookspec

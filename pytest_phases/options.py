@@ -98,6 +98,33 @@ def keep_coverage_data(early_config: pytest.Config) -> None:
             early_config.known_args_namespace.cov_append = True
 
 
+def measure_early(early_config: pytest.Config) -> None:
+    """Begin to measure coverage before anything of the project is imported, if the plan has thresholds."""
+    from pytest_phases.settings import MEASURE
+
+    if MEASURE in os.environ:
+        from pytest_phases.coverage import early
+
+        early.start_in_worker(early_config)
+        return
+    path = _early_plan(early_config)
+    if path is not None:
+        from pytest_phases import measuring
+
+        measuring.start_in_one_process(early_config, path)
+
+
+def _early_plan(early_config: pytest.Config) -> Path | None:
+    """The plan that this process runs by itself, without workers; None if there is none."""
+    known = early_config.known_args_namespace
+    workers = getattr(known, "numprocesses", None) or getattr(known, "tx", None)
+    runs = not (known.collectonly or known.phases_dry_run)
+    in_worker = "PYTEST_XDIST_WORKER" in os.environ
+    if in_worker or not runs or (workers and not known.usepdb):
+        return None
+    return plan_path(early_config, known.phases)
+
+
 def explain_conftest(early_config: pytest.Config, failure: ConftestImportFailure) -> None:
     """Where a conftest of a run with a plan misses a module, say why no stage can help it."""
     has_plan = early_config.known_args_namespace.phases or early_config.getini("phases_plan")
@@ -133,12 +160,11 @@ def inside_stage() -> bool:
     return RUN_ID in os.environ
 
 
-def plan_path(config: pytest.Config) -> Path | None:
-    """The plan to run, or None.
+def plan_path(config: pytest.Config, given: str | None) -> Path | None:
+    """The plan to run, or None; `given` is the value of `--phases`.
 
     Raises UsageError where a stage of a run starts that run again.
     """
-    given = config.option.phases
     if given is None:
         named = config.getini("phases_plan")
         if not named or inside_stage():

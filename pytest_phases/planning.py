@@ -6,17 +6,19 @@ import inspect
 import os
 import uuid
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from _pytest.config.findpaths import determine_setup
 
-from pytest_phases import options
+from pytest_phases import measuring, options
 from pytest_phases.adapters.run import Prepared
 from pytest_phases.collection.expressions import check_expressions
 from pytest_phases.collection.selection import selected
 from pytest_phases.errors import PlanError, Problem
+from pytest_phases.evidence import PartRecord
 from pytest_phases.graph import build
 from pytest_phases.model import Plan
 from pytest_phases.plan import prerequisites
@@ -34,7 +36,7 @@ def make_settings(config: pytest.Config) -> Settings:
 
     Raises UsageError with every problem of the plan and of the options.
     """
-    path = options.plan_path(config)
+    path = options.plan_path(config, config.option.phases)
     settings = Settings(
         run_id=uuid.uuid4().hex,
         phases_dir=below(options.phases_dir(config), config.rootpath),
@@ -45,14 +47,18 @@ def make_settings(config: pytest.Config) -> Settings:
         return settings
     _check_rootdir(config, path)
     plan = _read(path, config)
-    return Settings(
-        plan,
-        below(path.resolve(), config.rootpath.resolve()),
-        settings.run_id,
-        settings.phases_dir,
-        settings.schedule,
-        settings.only,
+    _refuse(measuring.problems(config, plan))
+    return replace(
+        settings,
+        plan=plan,
+        plan_path=below(path.resolve(), config.rootpath.resolve()),
+        measured=measuring.measured(plan, config.rootpath),
     )
+
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    if problems:
+        raise _usage_error(problems)
 
 
 def _read(path: Path, config: pytest.Config) -> Plan:
@@ -94,7 +100,9 @@ def _check_rootdir(config: pytest.Config, plan: Path) -> None:
         )
 
 
-def prepare(config: pytest.Config, settings: Settings, table: Table) -> Prepared:
+def prepare(
+    config: pytest.Config, settings: Settings, table: Table, record: Callable[[PartRecord], None]
+) -> Prepared:
     """The plan of a run with the markers of its tests, once everything is collected.
 
     Raises UsageError with what is wrong with markers and selectors, or with what is missing of
@@ -110,6 +118,7 @@ def prepare(config: pytest.Config, settings: Settings, table: Table) -> Prepared
         checks={item.phase: _look_again(later, item.phase, config.rootpath) for item in later},
         recheck=lambda late: _late_problems(settings, plan, late),
         phase_of_file=Membership(settings.plan).phase_of_file,
+        judge=measuring.judge_of(config, settings, plan, table, record),
     )
 
 

@@ -26,6 +26,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     """Before pytest-cov looks at the number of workers."""
     options.use_workers_for_ini_plan(early_config, args)
     options.keep_coverage_data(early_config)
+    options.measure_early(early_config)
     try:
         return (yield)
     except ConftestImportFailure as failure:
@@ -48,8 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "phase(id, deps=[...], ...): the phase a test belongs to; keyword arguments are the keys of a plan.",
     )
     worker = hasattr(config, "workerinput")
-    dry_run = bool(config.option.phases_dry_run)
-    if worker or dry_run or options.plan_path(config) is not None or options.has_workers(config):
+    has_plan = options.plan_path(config, config.option.phases) is not None
+    if worker or has_plan or config.option.phases_dry_run or options.has_workers(config):
         from pytest_phases import wiring
 
         wiring.configure(config)

@@ -17,6 +17,9 @@ NO_BUILT_CODE = (
 LATER_WORKER = "PHASES_LATER_WORKER"
 """In the environment of a worker that takes the place of another one, until it has read it."""
 
+MEASURE = "PHASES_MEASURE"
+"""In the environment of a worker that is to measure coverage, until it has read it: what, as JSON."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -25,7 +28,8 @@ class Settings:
     `plan_path` and `phases_dir` are relative to the rootdir where they lie below it, because a
     worker may have a checkout of its own. `only` holds the ids of `--phases-only`; `ended` and
     `blocked` the phases that had run to their end, or never will, when this worker was started,
-    `generation` how often something was built by then.
+    `generation` how often something was built by then. `measured` holds the patterns of files to
+    measure where the project's configuration names none; None says that nothing is measured.
     """
 
     plan: Plan = field(default_factory=Plan)
@@ -37,6 +41,7 @@ class Settings:
     ended: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
     generation: int = 0
+    measured: tuple[str, ...] | None = None
 
     def to_data(self) -> bytes:
         """For the input of a worker, which runs the code that the controller tells it to anyway."""

@@ -84,7 +84,9 @@ def _gate_data(gate: Gate) -> dict[str, Any]:
         "name": gate.name,
         "phases": list(gate.phases),
         "coverage": gate.coverage,
+        "allow_empty": list(gate.allow_empty),
         "approvals": list(gate.approvals),
+        "approvals_signers": gate.approvals_signers,
         "stages": [_stage_data(stage) for stage in gate.stages],
         "line": gate.place.line,
     }
@@ -142,7 +144,9 @@ def _sync(sync: Sync) -> str:
 def _gate(gate: Gate) -> Iterator[str]:
     facts = [f"phases {', '.join(gate.phases) if gate.phases else 'all'}"]
     facts += [f"coverage {gate.coverage:g} %"] if gate.coverage is not None else []
+    facts += [f"may be empty: {', '.join(gate.allow_empty)}"] if gate.allow_empty else []
     facts += [f"approvals {', '.join(gate.approvals)}"] if gate.approvals else []
+    facts += [f"signed as {gate.approvals_signers} allows"] if gate.approvals_signers is not None else []
     yield f"\ngate{_named(gate.name)}{_in_brackets(facts)}"
     yield from _stages(gate.stages, "  ")
 

@@ -16,6 +16,8 @@ class Table:
     `phases` runs beside `nodeids`; `stages` holds (index, stage id); `modules` holds (path,
     phase) of test modules that can be collected only when their phase opens; `marks` the phase
     markers in use, as plain data; `restricted` says that only some of the tests were asked for.
+    `left_out` holds (node id, phase) of what was collected and then deselected, and `uncollected`
+    says in words why there may be more that was not even collected.
     """
 
     nodeids: tuple[str, ...] = ()
@@ -25,6 +27,8 @@ class Table:
     marks: tuple[Any, ...] = ()
     problems: tuple[Problem, ...] = ()
     restricted: bool = False
+    left_out: tuple[tuple[str, str], ...] = ()
+    uncollected: str = ""
 
     def to_data(self) -> dict[str, Any]:
         """Lists, dicts, strings and numbers; each phase is named once."""
@@ -39,6 +43,8 @@ class Table:
             "marks": list(self.marks),
             "problems": [_problem_to_data(problem) for problem in self.problems],
             "restricted": self.restricted,
+            "left_out": [list(item) for item in self.left_out],
+            "uncollected": self.uncollected,
         }
 
     @classmethod
@@ -53,6 +59,8 @@ class Table:
             marks=tuple(data["marks"]),
             problems=tuple(_problem_from_data(row) for row in data["problems"]),
             restricted=data["restricted"],
+            left_out=tuple((nodeid, phase) for nodeid, phase in data["left_out"]),
+            uncollected=data["uncollected"],
         )
 
 

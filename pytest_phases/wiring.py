@@ -6,7 +6,7 @@ worker takes to import this package would go into what only the controller uses.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +14,10 @@ import pytest
 from pytest_phases import options
 
 if TYPE_CHECKING:
+    from pytest_phases.adapters.messages import Measured
     from pytest_phases.adapters.run import Run
     from pytest_phases.collection.plugin import PhaseCollection
+    from pytest_phases.gate.record import Recorder
     from pytest_phases.settings import Settings
     from pytest_phases.table import Table
 
@@ -31,11 +33,12 @@ def configure(config: pytest.Config) -> PhaseCollection | None:
     from pytest_phases.planning import make_settings, prepare
 
     settings = make_settings(config)
-    run = Run(config, settings, lambda table: prepare(config, settings, table))
+    recorder = _recorder(config, settings)
+    run = Run(config, settings, lambda table: prepare(config, settings, table, recorder.part), recorder)
     if options.has_workers(config):
-        _controller(config, run)
+        _controller(config, run, recorder)
         return None
-    return _one_process(config, run)
+    return _one_process(config, run, recorder)
 
 
 def _worker(config: pytest.Config) -> PhaseCollection | None:
@@ -55,11 +58,33 @@ def _worker(config: pytest.Config) -> PhaseCollection | None:
         config.option.loadgroup = False
     collection = PhaseCollection(config, settings)
     _register(config, "phases-collection", collection)
-    _register(config, "phases-worker", WorkerSide(config, given["channel"], collection, end_all))
+    side = WorkerSide(config, given["channel"], collection, end_all)
+    _register(config, "phases-worker", side)
+    _measure(config, settings, collection, side.measured)
     return collection
 
 
-def _controller(config: pytest.Config, run: Run) -> None:
+def _measure(
+    config: pytest.Config,
+    settings: Settings,
+    collection: PhaseCollection,
+    hand_over: Callable[[Measured], None],
+) -> None:
+    """Measure coverage in this process, if the plan has a threshold and nothing stands against it."""
+    if settings.measured is None or getattr(config.option, "no_cov", False):
+        return
+    from pytest_phases.adapters.messages import Measured
+    from pytest_phases.coverage import early
+    from pytest_phases.coverage.measure import Measurement, Part
+
+    def give(part: Part) -> None:
+        hand_over(Measured(part.phase, part.payload.to_bytes(), part.fixtures, part.problem))
+
+    measurement = Measurement(config, config.stash.get(early.KEY, None), collection.phase_of, give)
+    _register(config, "phases-measurement", measurement)
+
+
+def _controller(config: pytest.Config, run: Run, recorder: Recorder) -> None:
     from pytest_phases.adapters.xdist import XdistScheduler, number_of_workers
 
     if config.option.dist == "each" and run.settings.plan.file:
@@ -67,14 +92,19 @@ def _controller(config: pytest.Config, run: Run) -> None:
             "--dist each runs every test on every worker, and a phase runs it once; leave it out"
         )
     workers = number_of_workers(config)
-    _observe(config, run, workers)
-    plugin = XdistScheduler(config, run, lambda: _withdraw(config))
+    _observe(config, run, recorder, workers)
+    environment = {}
+    if run.settings.measured is not None:
+        from pytest_phases.coverage import early
+
+        environment = early.environment(run.settings.measured)
+    plugin = XdistScheduler(config, run, lambda: _withdraw(config), environment)
     _register(config, "phases-xdist", plugin)
     _register(config, "phases-errors", CollectionErrors(config, run))
 
 
-def _one_process(config: pytest.Config, run: Run) -> PhaseCollection:
-    from pytest_phases.adapters.inprocess import InProcess
+def _one_process(config: pytest.Config, run: Run, recorder: Recorder) -> PhaseCollection:
+    from pytest_phases.adapters.inprocess import WORKER, InProcess
     from pytest_phases.collection.plugin import PhaseCollection
 
     collection = PhaseCollection(config, run.settings)
@@ -88,8 +118,9 @@ def _one_process(config: pytest.Config, run: Run) -> PhaseCollection:
         dry_run = DryRun(lambda: collection.table, lambda table: _foresee(config, run.settings, table))
         _register(config, "phases-dry-run", dry_run)
         return collection
-    _observe(config, run, 1)
+    _observe(config, run, recorder, 1)
     _register(config, "phases-inprocess", InProcess(config, run, collection))
+    _measure(config, run.settings, collection, lambda part: run.measured(WORKER, part))
     return collection
 
 
@@ -105,17 +136,29 @@ def _foresee(config: pytest.Config, settings: Settings, table: Table) -> Iterato
         yield missing
 
 
-def _observe(config: pytest.Config, run: Run, workers: int) -> None:
+def _observe(config: pytest.Config, run: Run, recorder: Recorder, workers: int) -> None:
     from pytest_phases.graph import build
     from pytest_phases.observers.status import StatusFile
     from pytest_phases.observers.terminal import TerminalObserver
 
-    _register(config, "phases-finish", Finish(run, workers))
+    _register(config, "phases-finish", Finish(config, run, recorder, workers))
     _register(config, "phases-status", StatusFile(config.rootpath / run.settings.phases_dir))
     if config.pluginmanager.hasplugin("terminalreporter"):
         plan = run.settings.plan
         observer = TerminalObserver(config, plan, run.settings.schedule, workers, len(build(plan).waves))
         _register(config, "phases-terminal", observer)
+
+
+def _recorder(config: pytest.Config, settings: Settings) -> Recorder:
+    from pytest_phases.evidence import RunRecord
+    from pytest_phases.gate.record import Recorder
+
+    return Recorder(
+        config.rootpath / settings.phases_dir,
+        RunRecord(settings.run_id, "", settings.plan_path, ""),
+        (),
+        settings.plan_path,
+    )
 
 
 _NAMES = ("phases-xdist", "phases-errors", "phases-finish", "phases-status", "phases-terminal")
@@ -134,8 +177,10 @@ def _register(config: pytest.Config, name: str, plugin: object) -> None:
 class Finish:
     """Ends the run when pytest ends the session, before the summary is written."""
 
-    def __init__(self, run: Run, workers: int) -> None:
+    def __init__(self, config: pytest.Config, run: Run, recorder: Recorder, workers: int) -> None:
+        self._config = config
         self._run = run
+        self._recorder = recorder
         self._workers = workers
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -151,6 +196,9 @@ class Finish:
             return (yield)
         finally:
             result = self._run.finish(self._workers)
+            if result is not None:
+                self._recorder.closed(result.phases)
+                self._config.hook.pytest_phases_run_finished(config=self._config, result=result)
             if result is None:
                 failed = bool(self._run.settings.plan.file)
             else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast, get_args
 
 from pytest_phases.table import Table
 
@@ -54,7 +54,17 @@ class TornDown:
     report: dict[str, Any]
 
 
-Message: TypeAlias = Collected | RefreshNow | Refreshed | TornDown
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Worker: the coverage data of a phase, all that is new; see `coverage.measure.Part`."""
+
+    phase: str
+    data: bytes
+    fixtures: tuple[str, ...]
+    problem: str
+
+
+Message: TypeAlias = Collected | RefreshNow | Refreshed | TornDown | Measured
 
 
 def pack(message: Message) -> tuple[str, dict[str, Any]]:
@@ -74,4 +84,4 @@ def unpack(packed: tuple[str, dict[str, Any]]) -> Message:
     return cast(Message, _KINDS[name](**data))
 
 
-_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Collected, RefreshNow, Refreshed, TornDown)}
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Message)}

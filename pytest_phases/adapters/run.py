@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import pytest
 
 from pytest_phases.adapters.blocked import report_blocked
+from pytest_phases.adapters.messages import Measured
 from pytest_phases.adapters.outcomes import Account
 from pytest_phases.errors import Problem
-from pytest_phases.events import Outcome, PhaseChanged, RunResult, RunStarted, State, WaveClosed
+from pytest_phases.events import Figure, Outcome, PhaseChanged, RunResult, RunStarted, State, WaveClosed
+from pytest_phases.evidence import Expected, ExpectedKind, ItemRecord
 from pytest_phases.graph import build
 from pytest_phases.model import Plan, Stage
 from pytest_phases.scheduler.core import Core
@@ -27,14 +29,57 @@ from pytest_phases.scheduler.protocol import (
     ItemsLost,
     PhaseCleared,
     PhaseFailed,
+    PhaseJudged,
     Refresh,
     Send,
     Started,
     Stopped,
+    WorkerGone,
 )
+from pytest_phases.scheduler.protocol import Judge as JudgeNow
 from pytest_phases.scheduler.timeline import Timeline
 from pytest_phases.settings import Settings
 from pytest_phases.table import Table
+
+
+class Judge(Protocol):
+    """Judges thresholds by what workers have measured."""
+
+    @property
+    def judged(self) -> Collection[str]:
+        """The ids of the phases, streams and sync points that are judged."""
+
+    def expect(self, phase: str, worker: str) -> None:
+        """A worker has run an item of a phase, so it will hand over what it measured."""
+
+    def take(self, worker: str, phase: str, data: bytes, fixtures: Sequence[str], problem: str) -> None:
+        """A worker hands over coverage data."""
+
+    def judge(self, node: str) -> Figure:
+        """Everything of a phase or sync point is done: what was reached, and whether that is enough."""
+
+
+class Record(Protocol):
+    """Where a run is written down."""
+
+    def begun(self, plan: Plan, table: Table) -> None:
+        """Everything is collected."""
+
+    def found(self, items: Iterable[Expected]) -> None:
+        """Items were collected."""
+
+    def lost(self, items: Iterable[Expected]) -> None:
+        """Items are no longer collected, now that something was built."""
+
+    def ended(self, item: ItemRecord) -> None:
+        """An item has its outcome; one that is blocked has no worker."""
+
+    def expect_part(self, phase: str, worker: str) -> None:
+        """A worker has run an item of a phase that is measured, and will hand over what it measured."""
+
+    def judged(self, figure: Figure) -> None:
+        """A threshold was judged."""
+
 
 Order: TypeAlias = Send | Refresh
 """What only an adapter can carry out."""
@@ -50,13 +95,14 @@ class Prepared:
 
     `checks` has, for phases that require what a stage makes, a look at it when they open: it says
     what is missing, or nothing. `recheck` finds what is wrong with a table that comes later;
-    `phase_of_file` is the plan's own opinion of a file.
+    `phase_of_file` is the plan's own opinion of a file. `judge` is None without a threshold.
     """
 
     plan: Plan
     checks: Mapping[str, Callable[[], str]]
     recheck: Callable[[Table], Sequence[Problem]]
     phase_of_file: Callable[[str], str]
+    judge: Judge | None = None
 
 
 class Run:
@@ -68,9 +114,15 @@ class Run:
     """
 
     def __init__(
-        self, config: pytest.Config, settings: Settings, prepare: Callable[[Table], Prepared]
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        prepare: Callable[[Table], Prepared],
+        record: Record,
     ) -> None:
         self.settings = settings
+        self.figures: list[Figure] = []
+        self._record = record
         self.total = 0
         self.over = False
         self._config = config
@@ -116,11 +168,14 @@ class Run:
         plan = self._prepared.plan
         graph = build(plan)
         self._stages = {(unit.id, stage.id): stage for unit in plan.units() for stage in unit.stages}
-        self._core = Core(graph, self.settings.schedule, uncleared=self._prepared.checks)
+        judged = self._prepared.judge.judged if self._prepared.judge is not None else ()
+        self._core = Core(graph, self.settings.schedule, self._prepared.checks, judged)
         self._timeline = Timeline(graph)
         started = RunStarted(self.settings.run_id, self.settings.schedule, plan, graph.waves)
         self._config.hook.pytest_phases_run_started(config=self._config, event=started)
-        return self._number(table)
+        numbers = self._number(table)
+        self._record.begun(plan, table)
+        return numbers
 
     def without_phases(self) -> None:
         """There is neither a plan nor a marker: nothing of this run is ours.
@@ -144,16 +199,15 @@ class Run:
         if self._core is None or self._timeline is None:
             return None
         self.tell(Stopped(self.now()))
-        result = RunResult(
+        return RunResult(
             self.settings.run_id,
             self.settings.schedule,
             workers,
             self.core.results(),
             self._timeline.waves(workers),
             self.now(),
+            tuple(self.figures),
         )
-        self._config.hook.pytest_phases_run_finished(config=self._config, result=result)
-        return result
 
     def now(self) -> float:
         """Seconds since the run began."""
@@ -200,6 +254,7 @@ class Run:
         self.total += len(found)
         self._items.extend(sorted(found, key=lambda item: item.number))
         if found:
+            self._record.found(self._expected(item.number) for item in found)
             self.tell(ItemsFound(tuple(found), self.now()))
         return [self._numbers[key] for key in keys]
 
@@ -227,6 +282,7 @@ class Run:
         kept = frozenset(numbers)
         gone = [number for number in self.core.unstarted() if number not in kept] if whole else []
         self.total -= len(gone) + len(lost)
+        self._record.lost(self._expected(number) for number in (*lost, *gone))
         for number in gone:
             # The same node id may come back with another build.
             del self._numbers[self._keys[number]]
@@ -240,6 +296,19 @@ class Run:
     def nodeid(self, number: int) -> str:
         """The node id of an item."""
         return self._nodeids[number]
+
+    def _expected(self, number: int) -> Expected:
+        """An item in what is written down, where the second of the same node id is another one."""
+        item = self._items[number]
+        kind = ExpectedKind.STAGE if item.kind is ItemKind.STAGE else ExpectedKind.TEST
+        return Expected(kind, item.phase, self._keys[number].replace("\0", " #"))
+
+    def _write_down(self, number: int, outcome: Outcome, duration: float = 0.0, worker: str = "") -> None:
+        item = self._expected(number)
+        self._record.ended(ItemRecord(item.name, item.phase, item.kind, outcome, duration, worker))
+        if worker and self._plan.judge is not None:
+            self._plan.judge.expect(item.phase, worker)
+            self._record.expect_part(item.phase, worker)
 
     def phase(self, number: int) -> str:
         """The phase or stream of an item."""
@@ -260,6 +329,22 @@ class Run:
                 and decision.id in self._plan.checks
             ):
                 self._look_at(decision.id)
+            elif isinstance(decision, JudgeNow):
+                self._judge(decision.phase)
+
+    def _judge(self, node: str) -> None:
+        """See whether a threshold is reached; one that is not makes its phase or sync point red."""
+        assert self._plan.judge is not None
+        figure = self._plan.judge.judge(node)
+        self.figures.append(figure)
+        self._record.judged(figure)
+        self._config.hook.pytest_phases_threshold_judged(config=self._config, figure=figure)
+        self.tell(PhaseJudged(node, "" if figure.passed else figure.text, self.now()))
+
+    def measured(self, worker: str, part: Measured) -> None:
+        """A worker hands over coverage data."""
+        if self.begun and self._plan.judge is not None:
+            self._plan.judge.take(worker, part.phase, part.data, part.fixtures, part.problem)
 
     def _look_at(self, phase: str) -> None:
         """What a phase requires of the stages before it must be there now."""
@@ -315,7 +400,15 @@ class Run:
 
     def finished(self, worker: str, number: int, duration: float) -> None:
         """A worker is through with an item."""
-        self.tell(ItemFinished(worker, number, self._outcome(worker, number), duration, self.now()))
+        outcome = self._outcome(worker, number)
+        self._write_down(number, outcome, duration, worker)
+        self.tell(ItemFinished(worker, number, outcome, duration, self.now()))
+
+    def gone(self, worker: str, running: int | None) -> None:
+        """A worker has ended, perhaps because of the item it was running."""
+        if running is not None:
+            self._write_down(running, Outcome.FAILED, 0.0, worker)
+        self.tell(WorkerGone(worker, running, self.now()))
 
     def _outcome(self, worker: str, number: int) -> Outcome:
         account = self._accounts.pop(number, Account())
@@ -351,6 +444,8 @@ class Run:
             self._orders.append(decision)
         elif isinstance(decision, Block):
             report_blocked(config, (self._nodeids[number] for number in decision.items), decision.reason)
+            for number in decision.items:
+                self._write_down(number, Outcome.BLOCKED)
         elif isinstance(decision, PhaseChanged):
             if decision.new.closed and not decision.old.closed:
                 self._ended.append(decision.id)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pytest
 
 from pytest_phases.adapters.control import Control, ControlItem
-from pytest_phases.adapters.messages import Collected, Refreshed, RefreshNow, TornDown, pack, unpack
+from pytest_phases.adapters.messages import Collected, Measured, Refreshed, RefreshNow, TornDown, pack, unpack
 from pytest_phases.table import Table
 
 
@@ -61,6 +61,10 @@ class WorkerSide:
             message = unpack(packed)
             assert isinstance(message, RefreshNow)
             self._requests.append(message)
+
+    def measured(self, part: Measured) -> None:
+        """Hand over coverage data."""
+        self._send(part)
 
     def _send(self, message: Any) -> None:
         if not self._channel.isclosed():

@@ -9,7 +9,7 @@ module fixtures would be torn down for it and set up again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,6 +25,7 @@ from xdist.workermanage import WorkerController
 from pytest_phases.adapters.messages import (
     INPUT,
     Collected,
+    Measured,
     Message,
     Refreshed,
     RefreshNow,
@@ -33,7 +34,7 @@ from pytest_phases.adapters.messages import (
     unpack,
 )
 from pytest_phases.adapters.run import Order, Run
-from pytest_phases.scheduler.protocol import Send, Stopped, WorkerGone, WorkerReady, WorkerRefreshed
+from pytest_phases.scheduler.protocol import Send, Stopped, WorkerReady, WorkerRefreshed
 from pytest_phases.settings import LATER_WORKER
 from pytest_phases.table import Table
 
@@ -94,8 +95,16 @@ class XdistScheduler:
     that xdist would have made takes this one's place.
     """
 
-    def __init__(self, config: pytest.Config, run: Run, withdraw: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        run: Run,
+        withdraw: Callable[[], None],
+        environment: Mapping[str, str],
+    ) -> None:
+        """`withdraw` is called if nothing of the run is ours; `environment` is added to that of workers."""
         self.config = config
+        self._environment = environment
         self._run = run
         self._withdraw = withdraw
         self._workers: dict[WorkerController, Worker] = {}
@@ -103,6 +112,12 @@ class XdistScheduler:
         self._stopped = False
 
     # As a plugin ------------------------------------------------------------------------------
+
+    @pytest.hookimpl
+    def pytest_xdist_setupnodes(self, specs: Sequence[Any]) -> None:
+        """Before the workers start: what they must know before they load anything."""
+        for spec in specs:
+            spec.env.update(self._environment)
 
     @pytest.hookimpl
     def pytest_configure_node(self, node: WorkerController) -> None:
@@ -295,7 +310,7 @@ class XdistScheduler:
     def _leave(self, worker: Worker, running: int | None) -> None:
         if worker.joined:
             worker.joined = False
-            self._run.tell(WorkerGone(worker.name, running, self._run.now()))
+            self._run.gone(worker.name, running)
 
     def _hand_over(self, workers: Sequence[Worker]) -> None:
         """Neither plan nor marker: the scheduler that xdist would have made takes over for good."""
@@ -322,6 +337,8 @@ class XdistScheduler:
                 self._refreshed(worker, message)
             elif isinstance(message, TornDown):
                 self._torn_down(worker, message)
+            elif isinstance(message, Measured):
+                self._run.measured(worker.name, message)
 
     def _refreshed(self, worker: Worker, message: Refreshed) -> None:
         if message.stale:

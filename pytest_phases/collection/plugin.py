@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from pytest_phases.collection.selection import (
     leaves_out,
     needed_units,
     selected,
+    uncollected,
 )
 from pytest_phases.collection.site_paths import add_site_paths
 from pytest_phases.collection.source_marks import phase_in_source
@@ -47,6 +49,7 @@ class PhaseCollection:
         self._awaited: dict[str, str] = {}
         self._known_modules: set[str] = set()
         self._restricted = False
+        self._phases: dict[pytest.Item, str] = {}
         self.freshness: Freshness | None = None
         self._late: LateModules | None = None
         if self._with_stages:
@@ -61,6 +64,10 @@ class PhaseCollection:
     def table(self) -> Table | None:
         """What was collected first, as it stands now: plugins may have ordered or dropped items since."""
         return self._first() if self._first is not None else None
+
+    def phase_of(self, item: pytest.Item) -> str | None:
+        """The phase or stream of an item; None for what is neither test nor stage."""
+        return self._phases.get(item)
 
     # Hooks --------------------------------------------------------------------------------
 
@@ -126,7 +133,16 @@ class PhaseCollection:
         stages = self._stages(session, placement.plan, wanted, asked_for, restricted)
         items[:] = [*kept, *stages]
         placement.phases.update((stage, stage.phase) for stage in stages)
-        self._first = lambda: self._table(session.items, placement, modules, restricted or bool(only))
+        kept_items = frozenset(items)
+        left_out = tuple(
+            (item.nodeid, placement.phases[item]) for item in everything if item not in kept_items
+        )
+        why = uncollected(self._config, paths_of(self._settings.plan, self._config.rootpath))
+        self._first = lambda: replace(
+            self._table(session.items, placement, modules, restricted or bool(only)),
+            left_out=left_out,
+            uncollected=why,
+        )
 
     def _stages(
         self,
@@ -173,6 +189,7 @@ class PhaseCollection:
         unplaced = [item for item in items if item not in placement.phases]
         if unplaced:
             placement.phases.update(self._placer.place(unplaced).phases)
+        self._phases.update(placement.phases)
         return Table(
             nodeids=tuple(item.nodeid for item in items),
             phases=tuple(placement.phases[item] for item in items),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,25 @@ def is_restricted(config: pytest.Config) -> bool:
     return config.args_source is pytest.Config.ArgsSource.ARGS or bool(
         config.getoption("lf", False) or config.getoption("stepwise", False)
     )
+
+
+def uncollected(config: pytest.Config, named: Iterable[Path]) -> str:
+    """Why not every test was even looked for, in words; `named` are the paths that the plan names.
+
+    Empty if what was asked for on the command line holds everything that is collected without.
+    """
+    given = [arg for arg in config.invocation_params.args if str(arg).startswith("--ignore")]
+    asked = [option for option in ("lf", "stepwise") if config.getoption(option, False)]
+    if given or asked:
+        return f"{', '.join([*map(str, given), *(f'--{option}' for option in asked)])} leaves files out"
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        return ""
+    folder = config.invocation_params.dir
+    whole = [folder / arg for arg in config.args if "::" not in arg]
+    wanted = [config.rootpath / path for path in config.getini("testpaths")] or [folder]
+    if all(any(path.is_relative_to(other) for other in whole) for path in (*wanted, *named)):
+        return ""
+    return f"only {', '.join(config.args)} was collected"
 
 
 def failed_before(config: pytest.Config) -> set[str]:

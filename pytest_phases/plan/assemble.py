@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pytest_phases.model import Gate, Phase, Plan, Sync
+from pytest_phases.model import UNPHASED, Gate, Phase, Plan, Sync, place_of
 from pytest_phases.plan.draft import Fields, Lookalike, PlanDraft, Report, UnitDraft
 from pytest_phases.plan.keys import Owner
 from pytest_phases.plan.stages import read_stages
@@ -26,7 +26,7 @@ def assemble(draft: PlanDraft, report: Report) -> Plan:
         title=draft.title,
         phases=_in_order(phases, syncs, report),
         syncs=syncs,
-        gate=_gate([unit for unit in draft.units if unit.owner is Owner.GATE], report),
+        gate=_gate([unit for unit in draft.units if unit.owner is Owner.GATE], phases, report),
         notes=tuple(sorted(report.notes, key=lambda note: note.place)),
         prose=tuple(draft.prose),
     )
@@ -124,7 +124,7 @@ def _syncs(units: Sequence[UnitDraft], report: Report) -> Iterator[Sync]:
             yield Sync(unit.name, report.place(unit.line), tuple(above), fields.percent("coverage"))
 
 
-def _gate(gates: Sequence[UnitDraft], report: Report) -> Gate | None:
+def _gate(gates: Sequence[UnitDraft], phases: Sequence[Phase], report: Report) -> Gate | None:
     for other in gates[1:]:
         report.problem(
             "second-gate",
@@ -135,12 +135,26 @@ def _gate(gates: Sequence[UnitDraft], report: Report) -> Gate | None:
         return None
     fields = Fields(gates[0].given, report)
     stages, _ = read_stages(gates[0], report)
-    return Gate(
+    gate = Gate(
         name=gates[0].name,
         place=report.place(gates[0].line),
         phases=fields.ids("phases"),
         coverage=fields.percent("coverage"),
         approvals=fields.texts("approvals"),
+        approvals_signers=fields.text("approvals_signers"),
         stages=stages,
         key_places=fields.places(),
     )
+    _note_signers_of_nothing(gate, report)
+    named = gate.phases or tuple(phase.id for phase in phases)
+    required = dict.fromkeys(phase.partition("/")[0] for phase in named)
+    return replace(gate, allow_empty=fields.ids_or_all("allow_empty", (*required, UNPHASED)))
+
+
+def _note_signers_of_nothing(gate: Gate, report: Report) -> None:
+    if gate.approvals_signers is not None and not gate.approvals:
+        report.note(
+            place_of(gate, "approvals_signers").line,
+            "approvals_signers has no effect, since the gate asks for no approvals; "
+            "write approvals: [NAME] to ask for one",
+        )

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, product
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from pytest_phases.errors import Problem
 from pytest_phases.graph import Graph, build, find_cycle, waiting_edges
-from pytest_phases.model import UNPHASED, Crew, Phase, Place, Plan, Stage, place_of
+from pytest_phases.model import UNPHASED, Crew, Gate, Phase, Place, Plan, Stage, place_of
 from pytest_phases.plan import paths
 from pytest_phases.plan.selectors import is_glob
 from pytest_phases.plan.words import as_path, did_you_mean, printable
@@ -38,6 +39,7 @@ def check(plan: Plan) -> tuple[Problem, ...]:
         *cycles,
         *overlaps,
         *_unknown_in_gate(sound),
+        *_repeated_approvals(sound),
         *_malformed_prerequisites(sound),
     )
 
@@ -45,13 +47,14 @@ def check(plan: Plan) -> tuple[Problem, ...]:
 def check_files(plan: Plan, root: Path) -> tuple[Problem, ...]:
     """Paths of `tests`, `covers` and `cwd` that are not below the rootdir and that no stage may still make.
 
-    The plan has passed `check`. A path may still be made if a phase before this one has a `Build:`
-    stage; a `cwd` also by a `Build:` stage that the stage itself needs. Globs of `tests` are left
-    to collection.
+    So is an `approvals_signers` that is not there, which no stage may make: who signs is known before
+    anything runs. The plan has passed `check`. A path may still be made if a phase before this one
+    has a `Build:` stage; a `cwd` also by a `Build:` stage that the stage itself needs. Globs of
+    `tests` are left to collection.
     """
     graph = build(plan)
     builders = {unit.id for unit in plan.units() if _builds(unit.stages)}
-    problems: list[Problem] = []
+    problems = [] if plan.gate is None else list(_missing_signers(plan.gate, root))
     for unit in plan.units():
         if builders.isdisjoint(graph.ancestors(unit.id)):
             problems += _missing_paths(unit, root)
@@ -198,13 +201,29 @@ def _frames(phase: Phase, stream: Phase) -> bool:
 
 
 def _unknown_in_gate(plan: Plan) -> Iterator[Problem]:
-    if plan.gate is None:
+    gate = plan.gate
+    if gate is None:
         return
     ids = [unit.id for unit in plan.units()]
-    for phase in plan.gate.phases:
-        if phase not in ids:
-            message = f"the gate looks at `{phase}`, {_no_phase(phase, plan.units())}"
-            yield _problem("unknown-phase", place_of(plan.gate, "phases"), message)
+    named = (
+        ("phases", "looks at", gate.phases, ids),
+        # The unphased tests have no heading; `true` stands for `phases`, which have been looked at.
+        ("allow_empty", "allows to be empty", gate.allow_empty, [*ids, UNPHASED, *gate.phases]),
+    )
+    for key, does, phases, known in named:
+        for phase in phases:
+            if phase not in known:
+                message = f"the gate {does} `{phase}`, {_no_phase(phase, plan.units())}"
+                yield _problem("unknown-phase", place_of(gate, key), message)
+
+
+def _repeated_approvals(plan: Plan) -> Iterator[Problem]:
+    if plan.gate is None:
+        return
+    for name, times in Counter(plan.gate.approvals).items():
+        if times > 1:
+            message = f"the gate asks for the approval `{name}` {times} times; name each approval once"
+            yield _problem("duplicate-approval", place_of(plan.gate, "approvals"), message)
 
 
 def _malformed_prerequisites(plan: Plan) -> tuple[Problem, ...]:
@@ -230,6 +249,16 @@ def _missing_paths(unit: Phase, root: Path) -> Iterator[Problem]:
         if not paths.names_a_file(root, path):
             message = f"{_named(unit)}: covers: `{path}` matches no file; {_advice(root, path)}"
             yield _problem("covers-nothing", place_of(unit, "covers"), message)
+
+
+def _missing_signers(gate: Gate, root: Path) -> Iterator[Problem]:
+    path = gate.approvals_signers
+    if path is None or (paths.exists(root, path) and not paths.is_folder(root, path)):
+        return
+    near = None if paths.is_folder(root, path) else paths.similar(root, path)
+    advice = f"did you mean `{near}`?" if near is not None else "name the file of those who may sign"
+    message = f"the gate: approvals_signers: there is no file `{path}`; {advice}"
+    yield _problem("missing-signers", place_of(gate, "approvals_signers"), message)
 
 
 def _missing_folders(stages: Iterable[Stage], root: Path) -> Iterator[Problem]:

@@ -143,6 +143,10 @@ class Fields:
         """The ids a key names."""
         return values.ids(self.texts(key))
 
+    def ids_or_all(self, key: str, every: tuple[str, ...]) -> tuple[str, ...]:
+        """The ids a key names; `true` stands for `every` id, `false` for none."""
+        return values.ids_or_all(self.texts(key), every)
+
     def text(self, key: str) -> str | None:
         """The only entry of a key."""
         return self.read(key, values.single, None)

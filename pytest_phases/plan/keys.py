@@ -31,7 +31,7 @@ KEYS: Mapping[Owner, frozenset[str]] = MappingProxyType(
         Owner.STREAM: _UNIT_KEYS,
         Owner.STAGE: frozenset({"needs", "cwd", "timeout", "inputs", "outputs"}),
         Owner.SYNC: frozenset({"coverage"}),
-        Owner.GATE: frozenset({"phases", "coverage", "approvals"}),
+        Owner.GATE: frozenset({"phases", "coverage", "approvals", "approvals_signers", "allow_empty"}),
     }
 )
 """The keys that each part of a plan knows."""
@@ -59,6 +59,8 @@ _PROSE = frozenset(
     "objective task tasks step steps doc docs day days date dates goal goals link links lead leads "
     "note notes risk risks role roles rule rules team teams text texts time type".split()
 )
+# Words that begin no line of prose as long as what follows them has no blanks.
+_SELDOM_PROSE = ("dependencies", "cwd", "allow_empty", "approvals_signers")
 # Two edits of a short word make any other word: `cwd` may have one, `deps` two.
 _FEWEST_KEPT = 2
 _MOST_EDITS = 2
@@ -104,7 +106,7 @@ def is_surely_meant(key: str, text: str) -> bool:
 
     `coverage: 85` is, `coverage: what we measure` and `tests: unit` are not.
     """
-    return text.startswith("[") or (key in (*_PARSED, "dependencies", "cwd") and may_be_meant(key, text))
+    return text.startswith("[") or (key in (*_PARSED, *_SELDOM_PROSE) and may_be_meant(key, text))
 
 
 def may_be_meant(key: str, text: str) -> bool:
@@ -117,7 +119,7 @@ def may_be_meant(key: str, text: str) -> bool:
             return _PARSED[key](entries) is not None
     except values.BadValue:
         return text.startswith("[")
-    names = values.ids(entries) if key == "dependencies" else entries
+    names = values.ids(entries) if key in ("dependencies", "allow_empty") else entries
     return text.startswith("[") or not any(" " in name for name in names)
 
 

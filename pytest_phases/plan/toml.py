@@ -39,7 +39,7 @@ _MORE: Mapping[Owner, tuple[str, ...]] = MappingProxyType(
     }
 )
 _TOP = ("title", "phase", "sync", "gate")
-_OF_IDS = frozenset({"dependencies", "phases", "needs"})
+_OF_IDS = frozenset({"dependencies", "phases", "allow_empty", "needs"})
 _AT_LINE = re.compile(r"at line (\d+)")
 _LARGEST = 10**15
 

@@ -76,7 +76,12 @@ def _sync(sync: Sync) -> str:
 
 def _gate(gate: Gate) -> Iterator[str]:
     yield "[gate]\n" + _keys(
-        name=gate.name, phases=gate.phases, coverage=gate.coverage, approvals=gate.approvals
+        name=gate.name,
+        phases=gate.phases,
+        coverage=gate.coverage,
+        allow_empty=gate.allow_empty,
+        approvals=gate.approvals,
+        approvals_signers=gate.approvals_signers,
     )
     for stage in gate.stages:
         yield _stage(stage, "gate.stage")

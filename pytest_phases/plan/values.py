@@ -88,6 +88,14 @@ def ids(entries: Sequence[str]) -> tuple[str, ...]:
     )
 
 
+def ids_or_all(entries: Sequence[str], every: Sequence[str]) -> tuple[str, ...]:
+    """Ids as in `ids`; `true` alone is `every` one of them, `false` none, unless one is called so."""
+    word = entries[0].lower() if len(entries) == 1 and entries[0] not in every else ""
+    if word in ("true", "false"):
+        return tuple(every) if word == "true" else ()
+    return ids(entries)
+
+
 def percent(entries: Sequence[str]) -> float | None:
     """A threshold above 0 and up to 100 per cent, written `85`, `85.5` or `85%`."""
     text = single(entries)

@@ -182,13 +182,41 @@ def test_show_json_has_the_documented_shape(plan: Path) -> None:
             "name": "Out",
             "phases": [],
             "coverage": None,
+            "allow_empty": [],
             "approvals": ["me"],
+            "approvals_signers": None,
             "stages": [
                 {"id": "deploy", "crew": "deploy", "name": None, "needs": [], "run": "./deploy\n", "line": 37}
             ],
             "line": 35,
         },
     }
+
+
+def test_show_tells_what_the_gate_allows_and_who_signs(plan: Path) -> None:
+    """Which phases may be empty, and the file of those who may sign an approval."""
+    text = plan.read_text(encoding="utf-8")
+    more = "approvals: [me]\nallow_empty: [1, 2/A]\napprovals_signers: keys/signers\n"
+    plan.write_text(text.replace("approvals: [me]\n", more), encoding="utf-8")
+    shown = run("show", str(plan)).output
+    gate = "gate: Out (phases all; may be empty: 1, 2/A; approvals me; signed as keys/signers allows)"
+    assert gate in shown.splitlines()
+    data = json.loads(run("show", str(plan), "--json").output)["gate"]
+    assert (data["allow_empty"], data["approvals_signers"]) == (["1", "2/A"], "keys/signers")
+
+
+def test_check_looks_for_the_file_of_signers(plan: Path) -> None:
+    """`show` reads the plan alone; `check` tells that the file is not there, and with what to do."""
+    plan.write_text(
+        "## Phase 1: A\n## Gate: G\napprovals: [me]\napprovals_signers: signers\n", encoding="utf-8"
+    )
+    assert run("show", str(plan)).exit_code == 0
+    assert run("check", str(plan)).stderr.splitlines() == [
+        "plan.md:4: the gate: approvals_signers: there is no file `signers`; name the file of those who may "
+        "sign [missing-signers]"
+    ]
+    Path("signers").touch()
+    assert run("check", str(plan)).exit_code == 0
 
 
 def test_show_toml_is_a_plan_that_shows_the_same(plan: Path) -> None:

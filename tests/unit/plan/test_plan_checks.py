@@ -187,6 +187,29 @@ def test_the_gate_looks_at_known_phases() -> None:
     assert message.startswith("plan.md:4: the gate looks at `buid`, which is no phase; did you mean `build`?")
 
 
+def test_the_gate_allows_known_phases_to_be_empty() -> None:
+    """Streams and the unphased tests are known too; the message stands at the key."""
+    plan = ("## Phase build: A", "### Stream X: x", "## Gate: G")
+    assert told(*plan, "allow_empty: [build, build/X, unphased]") == []
+    (message,) = told(*plan, "coverage: 80", "allow_empty: [buid]")
+    assert message.startswith(
+        "plan.md:5: the gate allows to be empty `buid`, which is no phase; did you mean `build`?"
+    )
+
+
+def test_an_unknown_phase_of_the_gate_is_told_once() -> None:
+    """`true` stands for the phases of the gate, wrong ones among them."""
+    assert slugs("## Phase 1: A", "## Gate: G", "phases: [7]", "allow_empty: true") == ["unknown-phase"]
+
+
+def test_an_approval_is_asked_for_once() -> None:
+    """Whoever names one twice would get by with one agreement."""
+    (message,) = told("## Phase 1: A", "## Gate: G", "approvals: [me, you, me]")
+    assert message == (
+        "plan.md:3: the gate asks for the approval `me` 2 times; name each approval once [duplicate-approval]"
+    )
+
+
 def test_prerequisites_are_well_formed() -> None:
     """Their mistakes are told together with all others."""
     assert slugs("## Phase 1: A", "requires: [nothing]", "deps: [2]") == [
@@ -279,6 +302,27 @@ def test_a_needed_build_stage_may_make_the_folder(root: Path) -> None:
     first = ["Build: a", "```", "make", "```", "Build: b", "needs: a", "```", "make", "```"]
     last = ["Test: c", "needs: b", "cwd: made", "```", "./run", "```"]
     assert on_disk(root, "## Phase 1: A", *first, *last) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("keys/singers", "did you mean `keys/signers`?"),
+        ("keys", "name the file of those who may sign"),
+        ("other", "name the file of those who may sign"),
+    ],
+)
+def test_the_file_of_signers_is_there_from_the_start(root: Path, path: str, advice: str) -> None:
+    """No stage may make it, and a folder is none."""
+    (root / "keys").mkdir()
+    (root / "keys/signers").touch()
+    gate = ["## Gate: G", "approvals: [me]"]
+    plan = read("## Phase 1: A", *FENCE, *gate, f"approvals_signers: {path}")
+    (problem,) = check_files(plan, root)
+    assert str(problem) == (
+        f"plan.md:9: the gate: approvals_signers: there is no file `{path}`; {advice} [missing-signers]"
+    )
+    assert on_disk(root, "## Phase 1: A", *gate, "approvals_signers: keys/signers") == []
 
 
 def test_the_gate_may_use_what_any_phase_makes(root: Path) -> None:

@@ -42,6 +42,10 @@ requires: [env:X]
 serial: true
 timeout: 10m
 phases: [1]
+allow_empty: true
+allow_empty: [7]
+approvals: [me, me]
+approvals_signers: keys
 Build: wheel
 **Testing:**
 Deploy:

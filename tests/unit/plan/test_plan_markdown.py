@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_phases.graph import build
-from pytest_phases.model import Crew, Language, Phase, Plan, Selector, Task
+from pytest_phases.model import UNPHASED, Crew, Language, Phase, Plan, Selector, Task
 from pytest_phases.plan.checks import check
 from pytest_phases.plan.markdown import read_markdown
 
@@ -393,6 +393,49 @@ def test_sync_points_and_the_gate() -> None:
     assert (plan.gate.phases, plan.gate.coverage) == (("1", "3"), 85.5)
     assert plan.gate.approvals == ("security", "code-review")
     assert [(stage.id, stage.crew) for stage in plan.gate.stages] == [("deploy-it", Crew.DEPLOY)]
+
+
+@pytest.mark.parametrize(
+    ("value", "ids"),
+    [
+        ("[Phase 1, 2/A]", ("1", "2/A")),
+        ("unphased", (UNPHASED,)),
+        ("true", ("1", "2", UNPHASED)),
+        ("True", ("1", "2", UNPHASED)),
+        ("false", ()),
+        ("none", ()),
+    ],
+)
+def test_what_the_gate_allows_to_be_empty(value: str, ids: tuple[str, ...]) -> None:
+    """A list of ids, or `true` for every phase of the gate."""
+    plan = ("## Phase 1: A", "## Phase 2: B", "### Stream A: x", "## Phase 3: C", "## Gate: G")
+    gate = read(*plan, "phases: [1, 2/A]", f"allow_empty: {value}").gate
+    assert gate is not None
+    assert gate.allow_empty == ids
+
+
+def test_without_phases_the_gate_allows_any_to_be_empty() -> None:
+    """`true` stands for every phase, since the gate looks at every one."""
+    gate = read("## Phase 1: A", "## Phase 2: B", "## Gate: G", "allow_empty: true").gate
+    assert gate is not None
+    assert gate.allow_empty == ("1", "2", UNPHASED)
+
+
+def test_a_phase_that_is_called_true_is_meant_by_its_id() -> None:
+    """A word that is an id allows no other phase to be empty."""
+    gate = read("## Phase true: A", "## Phase 2: B", "## Gate: G", "allow_empty: true").gate
+    assert gate is not None
+    assert gate.allow_empty == ("true",)
+
+
+def test_who_may_sign_an_approval() -> None:
+    """One path; without approvals it has no effect, which is worth knowing."""
+    plan = read("## Phase 1: A", "## Gate: G", "approvals_signers: keys/signers")
+    assert plan.gate is not None
+    assert plan.gate.approvals_signers == "keys/signers"
+    assert [note.place.line for note in plan.notes if "approvals_signers" in note.text] == [3]
+    signed = read("## Phase 1: A", "## Gate: G", "approvals: [me]", "approvals_signers: keys/signers")
+    assert not any("approvals_signers" in note.text for note in signed.notes)
 
 
 def test_a_pytest_call_to_deploy_stays_a_script() -> None:

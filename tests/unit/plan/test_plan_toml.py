@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_phases.errors import Problem
-from pytest_phases.model import Plan
+from pytest_phases.model import UNPHASED, Plan
 from pytest_phases.plan.markdown import read_markdown
 from pytest_phases.plan.toml import read_toml
 from pytest_phases.plan.toml_lines import read_lines
@@ -62,6 +62,8 @@ coverage: 80
 phases: [1]
 coverage: 70
 approvals: [me]
+allow_empty: [1.10/A, unphased]
+approvals_signers: keys/signers
 Deploy:
 ```sh
 true
@@ -164,6 +166,26 @@ PHASE = ["[[phase]]", 'id = "1"']
 
 
 @pytest.mark.parametrize(
+    ("value", "ids"),
+    [
+        ("true", ("1", UNPHASED)),
+        ("false", ()),
+        ("[]", ()),
+        ('"Phase 1"', ("1",)),
+        ('[1, "unphased"]', ("1", UNPHASED)),
+    ],
+)
+def test_allow_empty_is_a_word_or_a_list(value: str, ids: tuple[str, ...]) -> None:
+    """It may be `true`, `false`, an id or several."""
+    text = "\n".join([*PHASE, "[gate]", f"allow_empty = {value}"])
+    plan = sound(read_toml(text, "plan.toml"))
+    assert plan.gate is not None
+    assert plan.gate.allow_empty == ids
+    again = sound(read_toml(write_toml(plan), "plan.toml"))
+    assert essence(again.gate) == essence(plan.gate)
+
+
+@pytest.mark.parametrize(
     ("lines", "slug", "line"),
     [
         (["[[phase]]", "x = "], "bad-toml", 2),
@@ -197,6 +219,9 @@ PHASE = ["[[phase]]", 'id = "1"']
         ([*PHASE, "[[sync]]", 'name = "s"'], "no-after", 3),
         ([*PHASE, "[[sync]]", 'after = "2"'], "unknown-phase", 4),
         ([*PHASE, "[[gate]]"], "bad-table", 3),
+        ([*PHASE, "[gate]", "allow_empty = [1.10]"], "bad-value", 4),
+        ([*PHASE, "[gate]", 'approvals = [""]'], "empty-entry", 4),
+        ([*PHASE, "[gate]", 'approvals_signers = ["a", "b"]'], "not-one-value", 4),
         (["title = 'x'"], "no-phase", 1),
     ],
 )

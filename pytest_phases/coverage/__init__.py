@@ -1,0 +1,1 @@
+"""Coverage by phase: measured in the workers, judged in the controller."""

@@ -1,0 +1,95 @@
+"""The controller's side of the measurement: parts as they come, kept on disk and put together."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from urllib.parse import quote
+
+from coverage import CoverageData
+
+from pytest_phases.coverage import contexts
+from pytest_phases.coverage.payload import Measured, Payload, PayloadError
+from pytest_phases.evidence import PartRecord
+
+FOLDER = "coverage"
+DATA = "phases.coverage"
+"""The combined data, below the folder; no name that `coverage combine` would take up."""
+
+
+class Combined:
+    """What all workers have measured so far, by context, file and line.
+
+    `folder` is that of the run's files (`.phases`); every part is written there, and `record` is
+    told of it. Parts of earlier runs are removed: they say nothing of this one.
+    """
+
+    def __init__(self, folder: Path, record: Callable[[PartRecord], None]) -> None:
+        self._folder = folder
+        self._record = record
+        self._parts: dict[tuple[str, str], Payload] = {}
+        self._problems: dict[tuple[str, str], str] = {}
+        self._fixtures: dict[str, set[str]] = {}
+        self._all = Payload()
+        self._unwritten: dict[tuple[str, str], None] = {}
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
+        (folder / FOLDER / "parts").mkdir(parents=True, exist_ok=True)
+
+    @property
+    def measured(self) -> Measured:
+        """Context, then file, then lines or arcs."""
+        return self._all.measured
+
+    @property
+    def arcs(self) -> bool:
+        """Whether branches are measured."""
+        return self._all.arcs
+
+    def take(self, worker: str, phase: str, packed: bytes, fixtures: Iterable[str], problem: str) -> None:
+        """Add what a worker has handed over; what cannot be read is recorded with the reason."""
+        try:
+            payload = Payload.from_bytes(packed)
+        except PayloadError as error:
+            payload, problem = Payload(), str(error)
+        key = phase, worker
+        self._parts.setdefault(key, Payload()).update(payload)
+        self._all.update(payload)
+        self._fixtures.setdefault(phase, set()).update(fixtures)
+        self._problems[key] = problem
+        self._unwritten[key] = None
+
+    def missing(self, expected: Iterable[tuple[str, str]]) -> list[str]:
+        """What is wrong with the parts of these phases and workers, in words."""
+        said = []
+        for phase, worker in expected:
+            if (phase, worker) not in self._parts:
+                said.append(f"worker {worker} handed over no coverage data of {contexts.of_phase(phase)}")
+            elif self._problems[phase, worker]:
+                said.append(f"worker {worker}: {self._problems[phase, worker]}")
+        return said
+
+    def contexts_of(self, phases: Collection[str]) -> frozenset[str]:
+        """The contexts whose lines count for these phases: their own and those of their wide fixtures."""
+        own = {contexts.of_phase(phase) for phase in phases}
+        return frozenset(own.union(*(self._fixtures.get(phase, ()) for phase in phases)))
+
+    def write(self, phases: Collection[str] | None = None) -> None:
+        """Write the parts that have changed, of these phases or of all, and have them recorded."""
+        for key in [key for key in self._unwritten if phases is None or key[0] in phases]:
+            del self._unwritten[key]
+            phase, worker = key
+            packed = self._parts[key].to_bytes()
+            name = f"{FOLDER}/parts/{quote(phase or 'afterwards', safe='')}@{quote(worker, safe='')}.part"
+            (self._folder / name).write_bytes(packed)
+            digest = hashlib.sha256(packed).hexdigest()
+            self._record(PartRecord(phase, worker, name, digest, self._problems[key]))
+
+    def write_data(self, root: Path) -> None:
+        """Leave everything in coverage.py's own format, with absolute paths, so that it can make reports."""
+        file = self._folder / FOLDER / DATA
+        file.unlink(missing_ok=True)
+        data = CoverageData(basename=str(file))
+        self._all.renamed(lambda name: str(root / name)).fill(data)
+        data.close()

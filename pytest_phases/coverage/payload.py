@@ -1,0 +1,128 @@
+"""What was measured, as it travels from a worker to the controller and lies on disk.
+
+It is coverage.py's own serialized data: contexts, files and lines, or arcs where branches are
+measured. Paths are relative to the rootdir where they lie below it, because a worker may have a
+checkout of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import TypeAlias, cast
+
+from coverage import CoverageData
+from coverage.exceptions import CoverageException
+from coverage.types import TArc, TLineNo
+
+from pytest_phases.errors import PhasesError
+
+Lines: TypeAlias = "set[int] | set[tuple[int, int]]"
+Measured: TypeAlias = "dict[str, dict[str, Lines]]"
+"""Context, then file, then the lines that were executed, or the arcs between lines."""
+
+
+class PayloadError(PhasesError):
+    """Coverage data that cannot be read."""
+
+
+@dataclass(slots=True)
+class Payload:
+    """Measured lines or arcs, and which files a coverage plugin has traced."""
+
+    arcs: bool = False
+    measured: Measured = field(default_factory=dict)
+    tracers: dict[str, str] = field(default_factory=dict)
+
+    def add(self, context: str, file: str, lines: Iterable[object]) -> None:
+        """Add lines, or arcs, of one file."""
+        found = self.measured.setdefault(context, {}).setdefault(file, set())
+        cast("set[object]", found).update(lines)
+
+    def update(self, other: Payload) -> None:
+        """Add all of another one, measured in the same way."""
+        self.arcs = self.arcs or other.arcs
+        self.tracers.update(other.tracers)
+        for context, files in other.measured.items():
+            for file, lines in files.items():
+                self.add(context, file, lines)
+
+    def fill(self, data: CoverageData) -> None:
+        """Write everything into an empty one of coverage.py's own."""
+        for context, files in self.measured.items():
+            data.set_context(context)
+            if self.arcs:
+                data.add_arcs(cast("dict[str, set[TArc]]", files))
+            else:
+                data.add_lines(cast("dict[str, set[TLineNo]]", files))
+        if self.tracers:
+            data.add_file_tracers(self.tracers)
+
+    def to_bytes(self) -> bytes:
+        """The form that travels."""
+        data = CoverageData(no_disk=True)
+        self.fill(data)
+        packed = data.dumps()
+        data.close()
+        return packed
+
+    @classmethod
+    def from_bytes(cls, packed: bytes) -> Payload:
+        """The inverse of `to_bytes`.
+
+        Raises PayloadError.
+        """
+        data = CoverageData(no_disk=True)
+        try:
+            data.loads(packed)
+            return cls.of(data)
+        except Exception as error:  # what damaged bytes raise depends on where they are damaged
+            raise PayloadError(f"coverage data cannot be read: {error}") from error
+        finally:
+            data.close()
+
+    @classmethod
+    def from_file(cls, path: Path) -> Payload:
+        """What another process has written in coverage.py's own format.
+
+        Raises PayloadError.
+        """
+        data = CoverageData(basename=os.fspath(path))
+        try:
+            data.read()
+            return cls.of(data)
+        except CoverageException as error:
+            raise PayloadError(f"{path}: {error}") from error
+        finally:
+            data.close()
+
+    @classmethod
+    def of(cls, data: CoverageData, contexts: Iterable[str] | None = None) -> Payload:
+        """What coverage.py holds under these contexts, or all of it."""
+        payload = cls(arcs=data.has_arcs())
+        files = sorted(data.measured_files())
+        for context in data.measured_contexts() if contexts is None else contexts:
+            data.set_query_context(context)
+            for file in files:
+                lines = data.arcs(file) if payload.arcs else data.lines(file)
+                if lines:
+                    payload.add(context, file, lines)
+        data.set_query_contexts(None)
+        payload.tracers = {file: tracer for file in files if (tracer := data.file_tracer(file))}
+        return payload
+
+    def renamed(self, name: Callable[[str], str]) -> Payload:
+        """The same with every file called otherwise."""
+        again = Payload(self.arcs, tracers={name(file): tracer for file, tracer in self.tracers.items()})
+        for context, files in self.measured.items():
+            for file, lines in files.items():
+                again.add(context, name(file), lines)
+        return again
+
+
+def relative(file: str, root: Path) -> str:
+    """A file as a payload calls it."""
+    path = PurePath(root, file)
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else file

@@ -1,0 +1,1 @@
+"""The gate: what is there, what must be there, and what follows."""

@@ -1,0 +1,211 @@
+"""Writing a run down: what must exist, before anything runs, and what happened, as it happens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from pytest_phases.events import Figure, PhaseResult, Tally
+from pytest_phases.evidence import (
+    DeployRecord,
+    Expected,
+    ExpectedKind,
+    FigureRecord,
+    ItemRecord,
+    PartRecord,
+    PhaseRecord,
+    Recorded,
+    RunRecord,
+    TreeEntry,
+    digest_of,
+)
+from pytest_phases.model import UNPHASED, Phase, Plan, Stage
+from pytest_phases.state.database import Database, DatabaseError
+from pytest_phases.table import Table
+
+NAME = "phases.db"
+
+_EVERY = 0.5
+"""Seconds between two writes of items that have ended."""
+
+
+class Recorder:
+    """One run's evidence on its way into the database of `folder` (`.phases`).
+
+    `stage_prefix` is how pytest calls the plan in node ids. What cannot be written is no traceback
+    and no success either: `problem` then says what is wrong, and the gate is told.
+    """
+
+    def __init__(self, folder: Path, run: RunRecord, tree: Iterable[TreeEntry], stage_prefix: str) -> None:
+        self.run = run
+        self.problem = ""
+        self._folder = folder
+        self._tree = tree
+        self._stage_prefix = stage_prefix
+        self._database: Database | None = None
+        self._expected: set[Expected] = set()
+        self._units: tuple[Phase, ...] = ()
+        self._begun = False
+        self._ended: list[ItemRecord] = []
+        self._written = time.monotonic()
+
+    # While it runs ----------------------------------------------------------------------------
+
+    def begun(self, plan: Plan, table: Table) -> None:
+        """Everything is collected; what was deselected must exist for a green gate all the same."""
+        self._units = tuple(plan.units())
+        self._expected.update(Expected(ExpectedKind.PHASE, unit.id) for unit in self._units)
+        self._expected.update(
+            Expected(ExpectedKind.STAGE, unit.id, f"{self._stage_prefix}::{unit.id}::{stage.id}")
+            for unit in self._units
+            for stage in unit.stages
+        )
+        self._expected.update(Expected(ExpectedKind.TEST, phase, nodeid) for nodeid, phase in table.left_out)
+        self._add_unphased()
+        self.run = replace(self.run, restricted=table.uncollected)
+        self._begun = True
+        run = self.run
+
+        def write(database: Database) -> None:
+            database.begin(run)
+            database.expect(run.run_id, self._expected)
+            database.add_tree(run.run_id, self._tree)
+
+        self._write(write)
+
+    def found(self, items: Iterable[Expected]) -> None:
+        """Items were collected: the first ones before anything runs, those of late modules later."""
+        self._expect(items)
+
+    def _add_unphased(self) -> None:
+        if any(each.phase == UNPHASED for each in self._expected):
+            self._expect([Expected(ExpectedKind.PHASE, UNPHASED)])
+
+    def _expect(self, expected: Iterable[Expected]) -> None:
+        new = set(expected) - self._expected
+        self._expected |= new
+        if new and self._begun:
+            self._write(lambda database: database.expect(self.run.run_id, new))
+
+    def lost(self, items: Iterable[Expected]) -> None:
+        """Items are no longer collected."""
+        gone = set(items)
+        self._expected -= gone
+        self._write(lambda database: database.unexpect(self.run.run_id, gone))
+
+    def expect_part(self, phase: str, worker: str) -> None:
+        """A worker has run an item of a phase that is measured."""
+        self._expect([Expected(ExpectedKind.PART, phase, worker)])
+
+    def ended(self, item: ItemRecord) -> None:
+        """An item has its outcome."""
+        self._ended.append(item)
+        if time.monotonic() - self._written > _EVERY:
+            self._write_ended()
+
+    def part(self, part: PartRecord) -> None:
+        """Coverage data lies on disk."""
+        self._write(lambda database: database.add_part(self.run.run_id, part))
+
+    def judged(self, figure: Figure) -> None:
+        """A threshold was judged."""
+        problem = figure.text if figure.reached is None else ""
+        record = FigureRecord(
+            figure.id, figure.kind, figure.required, figure.reached, figure.precision, problem
+        )
+        self._write(lambda database: database.add_figure(self.run.run_id, record))
+
+    # When it is over ----------------------------------------------------------------------------
+
+    def closed(self, phases: Iterable[PhaseResult]) -> None:
+        """How every phase and stream ended."""
+        units = {unit.id: unit for unit in self._units}
+        records = tuple(_phase_record(phase, units.get(phase.id)) for phase in phases)
+        self._write_ended()
+        self._write(lambda database: database.add_phases(self.run.run_id, records))
+
+    def end(self, run: RunRecord, conditions: Iterable[str]) -> Recorded | None:
+        """The run is over: what it has written down, read back; None if it could not be written."""
+        expected = frozenset(self._expected)
+        self.run = replace(run, expected_digest=digest_of(expected), expected_count=len(expected))
+
+        def write(database: Database) -> None:
+            database.add_conditions(self.run.run_id, conditions)
+            database.end(self.run)
+
+        self._write(write)
+        return self.recorded()
+
+    def deployed(self, deploys: Iterable[DeployRecord]) -> Recorded | None:
+        """Deploy stages were run."""
+        self._write(lambda database: database.add_deploys(self.run.run_id, deploys))
+        return self.recorded()
+
+    def recorded(self) -> Recorded | None:
+        """What stands in the database; None if it could not be written or read."""
+        found: list[Recorded] = []
+        self._write(lambda database: found.append(database.recorded(self.run.run_id)))
+        return found[0] if found else None
+
+    def close(self) -> None:
+        """Let the database go."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _write_ended(self) -> None:
+        ended, self._ended = self._ended, []
+        self._written = time.monotonic()
+        self._write(lambda database: database.add_items(self.run.run_id, ended))
+
+    def _write(self, write: Callable[[Database], None]) -> None:
+        if self.problem:
+            return
+        try:
+            if self._database is None:
+                self._database = Database.open(self._folder / NAME)
+            write(self._database)
+        except DatabaseError as error:
+            self.problem = str(error)
+
+
+def _phase_record(phase: PhaseResult, unit: Phase | None) -> PhaseRecord:
+    return PhaseRecord(
+        id=phase.id,
+        kind=phase.kind,
+        name=phase.name,
+        state=phase.state,
+        reason=phase.reason,
+        wave=phase.wave,
+        seconds=phase.seconds,
+        tests=_counts(phase.tests),
+        stages=_counts(phase.stages),
+        definition=json.dumps(definition_of(unit), sort_keys=True) if unit is not None else "",
+    )
+
+
+def _counts(tally: Tally) -> tuple[tuple[str, int], ...]:
+    return tuple((each.name, count) for each in fields(tally) if (count := getattr(tally, each.name)))
+
+
+def definition_of(unit: Phase) -> dict[str, Any]:
+    """A phase or stream as the plan and the markers state it, without where they do."""
+    return {
+        "deps": sorted(unit.deps),
+        "tests": sorted(map(str, unit.tests)),
+        "covers": sorted(unit.covers),
+        "coverage": unit.coverage,
+        "requires": sorted(unit.requires),
+        "stages": {stage.id: _digest(stage) for stage in unit.stages},
+    }
+
+
+def _digest(stage: Stage) -> str:
+    """What a stage runs and how."""
+    told = [stage.crew.value, stage.language.value, stage.run, stage.cwd, sorted(stage.needs)]
+    return hashlib.sha256(json.dumps(told).encode("utf-8", "surrogatepass")).hexdigest()
