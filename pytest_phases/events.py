@@ -86,12 +86,16 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """Everything is collected; `plan` has the markers in it, `waves` the ids of its phases."""
+    """Everything is collected; `plan` has the markers in it, `waves` the ids of its phases.
+
+    `notes` says what of the plan this run cannot do, in words.
+    """
 
     run_id: str
     schedule: str
     plan: Plan
     waves: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,18 +204,24 @@ class GateResult:
 class Figure:
     """A threshold and what was reached, in per cent; `reached` is None if it could not be measured.
 
-    `id` is that of a phase, stream or sync point, or `gate`. `passed` is the verdict, `text` is it in
-    words; `files` names the least covered files with what is missing there.
+    `id` is that of a phase, stream or sync point, or `gate`; `title` is it as shown. `passed` is the
+    verdict, `text` is it in words; `files` names the least covered files with what is missing there.
     """
 
     id: str
     kind: str
+    name: str
     required: float
     reached: float | None
     precision: int
     passed: bool
     text: str
     files: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What was judged, as messages call it."""
+        return title(self.kind, self.id, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +241,13 @@ class RunResult:
     gate: GateResult | None = None
 
 
+_WITHOUT_ID = ("sync point", "gate")
+"""What is called by its name alone."""
+
+
 def title(kind: str, node_id: str, name: str) -> str:
     """A phase, stream or sync point as every message calls it."""
     if kind == "unphased":
         return "the unphased tests"
-    label = "sync point" if kind == "sync point" else f"{kind} {node_id}"
+    label = kind if kind in _WITHOUT_ID else f"{kind} {node_id}"
     return f"{label} ({name})" if name else label

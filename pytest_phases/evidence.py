@@ -48,7 +48,8 @@ class RunRecord:
     was tested, uncommitted changes included, and `dirty` says whether there were any. `tree` is the
     digest before collection, `tree_after` before the verdict. `plan_file` is relative to the rootdir.
     `restricted` says in words why not every test was collected; `ended` is None while it runs, or
-    when it was killed. `versions` are pairs like ("pytest", "9.2.0").
+    when it was killed. `versions` are pairs like ("pytest", "9.2.0"). `changed` are paths that differ
+    between the two trees and must not, `made` those that may.
     """
 
     run_id: str
@@ -65,6 +66,8 @@ class RunRecord:
     restricted: str = ""
     ended: str | None = None
     versions: tuple[tuple[str, str], ...] = ()
+    changed: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

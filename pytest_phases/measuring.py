@@ -80,7 +80,8 @@ def judge_of(
         cache(lambda: _sources(config, plan)),
         Combined(config.rootpath / settings.phases_dir, record),
         _left(targets, table),
-        _impossible(config, measured=settings.measured is not None),
+        impossible=_impossible(config, measured=settings.measured is not None),
+        root=config.rootpath,
     )
 
 

@@ -66,6 +66,11 @@ def add(parser: pytest.Parser) -> None:
         action="store_true",
         help="Print waves, phases, stages and numbers of tests, and run nothing.",
     )
+    group.addoption(
+        "--phases-deploy",
+        action="store_true",
+        help="Run the `Deploy:` stages of the plan when everything else has ended and its gate is green.",
+    )
     group.addoption("--phases-dir", metavar="DIR", help="The folder for logs and status (default: .phases).")
     parser.addini("phases_plan", "The plan to run when --phases is not given.", type="string", default="")
     parser.addini("phases_schedule", "The default of --phases-schedule.", type="string", default="waves")

@@ -6,7 +6,7 @@ worker takes to import this package would go into what only the controller uses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pytest_phases.adapters.messages import Measured
     from pytest_phases.adapters.run import Run
     from pytest_phases.collection.plugin import PhaseCollection
+    from pytest_phases.finish import Finish
+    from pytest_phases.gate.keeper import Keeper
     from pytest_phases.gate.record import Recorder
     from pytest_phases.settings import Settings
     from pytest_phases.table import Table
@@ -30,15 +32,17 @@ def configure(config: pytest.Config) -> PhaseCollection | None:
     if hasattr(config, "workerinput"):
         return _worker(config)
     from pytest_phases.adapters.run import Run
+    from pytest_phases.finish import Finish
     from pytest_phases.planning import make_settings, prepare
 
     settings = make_settings(config)
-    recorder = _recorder(config, settings)
+    keeper, recorder = _evidence(config, settings)
     run = Run(config, settings, lambda table: prepare(config, settings, table, recorder.part), recorder)
+    finish = Finish(config, run, recorder, keeper)
     if options.has_workers(config):
-        _controller(config, run, recorder)
+        _controller(config, run, finish)
         return None
-    return _one_process(config, run, recorder)
+    return _one_process(config, run, finish)
 
 
 def _worker(config: pytest.Config) -> PhaseCollection | None:
@@ -84,7 +88,7 @@ def _measure(
     _register(config, "phases-measurement", measurement)
 
 
-def _controller(config: pytest.Config, run: Run, recorder: Recorder) -> None:
+def _controller(config: pytest.Config, run: Run, finish: Finish) -> None:
     from pytest_phases.adapters.xdist import XdistScheduler, number_of_workers
 
     if config.option.dist == "each" and run.settings.plan.file:
@@ -92,7 +96,7 @@ def _controller(config: pytest.Config, run: Run, recorder: Recorder) -> None:
             "--dist each runs every test on every worker, and a phase runs it once; leave it out"
         )
     workers = number_of_workers(config)
-    _observe(config, run, recorder, workers)
+    _observe(config, run, finish, workers)
     environment = {}
     if run.settings.measured is not None:
         from pytest_phases.coverage import early
@@ -103,7 +107,7 @@ def _controller(config: pytest.Config, run: Run, recorder: Recorder) -> None:
     _register(config, "phases-errors", CollectionErrors(config, run))
 
 
-def _one_process(config: pytest.Config, run: Run, recorder: Recorder) -> PhaseCollection:
+def _one_process(config: pytest.Config, run: Run, finish: Finish) -> PhaseCollection:
     from pytest_phases.adapters.inprocess import WORKER, InProcess
     from pytest_phases.collection.plugin import PhaseCollection
 
@@ -118,7 +122,7 @@ def _one_process(config: pytest.Config, run: Run, recorder: Recorder) -> PhaseCo
         dry_run = DryRun(lambda: collection.table, lambda table: _foresee(config, run.settings, table))
         _register(config, "phases-dry-run", dry_run)
         return collection
-    _observe(config, run, recorder, 1)
+    _observe(config, run, finish, 1)
     _register(config, "phases-inprocess", InProcess(config, run, collection))
     _measure(config, run.settings, collection, lambda part: run.measured(WORKER, part))
     return collection
@@ -136,12 +140,13 @@ def _foresee(config: pytest.Config, settings: Settings, table: Table) -> Iterato
         yield missing
 
 
-def _observe(config: pytest.Config, run: Run, recorder: Recorder, workers: int) -> None:
+def _observe(config: pytest.Config, run: Run, finish: Finish, workers: int) -> None:
     from pytest_phases.graph import build
     from pytest_phases.observers.status import StatusFile
     from pytest_phases.observers.terminal import TerminalObserver
 
-    _register(config, "phases-finish", Finish(config, run, recorder, workers))
+    finish.workers = workers
+    _register(config, "phases-finish", finish)
     _register(config, "phases-status", StatusFile(config.rootpath / run.settings.phases_dir))
     if config.pluginmanager.hasplugin("terminalreporter"):
         plan = run.settings.plan
@@ -149,16 +154,18 @@ def _observe(config: pytest.Config, run: Run, recorder: Recorder, workers: int) 
         _register(config, "phases-terminal", observer)
 
 
-def _recorder(config: pytest.Config, settings: Settings) -> Recorder:
+def _evidence(config: pytest.Config, settings: Settings) -> tuple[Keeper | None, Recorder]:
+    """Where the run is written down, and who keeps the gate of its plan."""
     from pytest_phases.evidence import RunRecord
-    from pytest_phases.gate.record import Recorder
+    from pytest_phases.gate.record import Recorder, now
 
-    return Recorder(
-        config.rootpath / settings.phases_dir,
-        RunRecord(settings.run_id, "", settings.plan_path, ""),
-        (),
-        settings.plan_path,
-    )
+    folder = config.rootpath / settings.phases_dir
+    if not settings.plan.file:
+        return None, Recorder(folder, RunRecord(settings.run_id, now(), "", ""), "")
+    from pytest_phases.gate.keeper import Keeper
+
+    keeper = Keeper(config.rootpath, folder, settings.plan_path, settings.run_id)
+    return keeper, Recorder(folder, keeper.run, settings.plan_path)
 
 
 _NAMES = ("phases-xdist", "phases-errors", "phases-finish", "phases-status", "phases-terminal")
@@ -172,40 +179,6 @@ def _withdraw(config: pytest.Config) -> None:
 
 def _register(config: pytest.Config, name: str, plugin: object) -> None:
     config.pluginmanager.register(plugin, name)
-
-
-class Finish:
-    """Ends the run when pytest ends the session, before the summary is written."""
-
-    def __init__(self, config: pytest.Config, run: Run, recorder: Recorder, workers: int) -> None:
-        self._config = config
-        self._run = run
-        self._recorder = recorder
-        self._workers = workers
-
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
-        """Innermost of the wrappers: after every teardown, and before the terminal's summary.
-
-        A phase may be red, or cut short, for something that no report of a test speaks of: that is
-        no success, and neither is a plan of which nothing could be collected.
-        """
-        from pytest_phases.events import State
-
-        try:
-            return (yield)
-        finally:
-            result = self._run.finish(self._workers)
-            if result is not None:
-                self._recorder.closed(result.phases)
-                self._config.hook.pytest_phases_run_finished(config=self._config, result=result)
-            if result is None:
-                failed = bool(self._run.settings.plan.file)
-            else:
-                failed = any(phase.state in (State.RED, State.INTERRUPTED) for phase in result.phases)
-            nothing_said = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-            if failed and session.exitstatus in nothing_said:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 class CollectionErrors:

@@ -49,6 +49,10 @@ class Judge(Protocol):
     def judged(self) -> Collection[str]:
         """The ids of the phases, streams and sync points that are judged."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which thresholds are not judged, and why."""
+
     def expect(self, phase: str, worker: str) -> None:
         """A worker has run an item of a phase, so it will hand over what it measured."""
 
@@ -57,6 +61,9 @@ class Judge(Protocol):
 
     def judge(self, node: str) -> Figure:
         """Everything of a phase or sync point is done: what was reached, and whether that is enough."""
+
+    def close(self) -> Figure | None:
+        """Nothing is measured any more: write it all down, and judge the gate's own threshold."""
 
 
 class Record(Protocol):
@@ -156,6 +163,11 @@ class Run:
         return self._prepared
 
     @property
+    def plan(self) -> Plan:
+        """The plan with its markers, from `begin` on."""
+        return self._plan.plan
+
+    @property
     def begun(self) -> bool:
         """Whether the items are known."""
         return self._core is not None
@@ -171,7 +183,8 @@ class Run:
         judged = self._prepared.judge.judged if self._prepared.judge is not None else ()
         self._core = Core(graph, self.settings.schedule, self._prepared.checks, judged)
         self._timeline = Timeline(graph)
-        started = RunStarted(self.settings.run_id, self.settings.schedule, plan, graph.waves)
+        notes = self._prepared.judge.notes if self._prepared.judge is not None else ()
+        started = RunStarted(self.settings.run_id, self.settings.schedule, plan, graph.waves, notes)
         self._config.hook.pytest_phases_run_started(config=self._config, event=started)
         numbers = self._number(table)
         self._record.begun(plan, table)
@@ -340,6 +353,16 @@ class Run:
         self._record.judged(figure)
         self._config.hook.pytest_phases_threshold_judged(config=self._config, figure=figure)
         self.tell(PhaseJudged(node, "" if figure.passed else figure.text, self.now()))
+
+    def close_coverage(self) -> Figure | None:
+        """Nothing is measured any more: the gate's own figure, None if it has no threshold to judge."""
+        if self._plan.judge is None:
+            return None
+        figure = self._plan.judge.close()
+        if figure is not None:
+            self._record.judged(figure)
+            self._config.hook.pytest_phases_threshold_judged(config=self._config, figure=figure)
+        return figure
 
     def measured(self, worker: str, part: Measured) -> None:
         """A worker hands over coverage data."""

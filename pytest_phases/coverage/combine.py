@@ -71,8 +71,12 @@ class Combined:
         return said
 
     def contexts_of(self, phases: Collection[str]) -> frozenset[str]:
-        """The contexts whose lines count for these phases: their own and those of their wide fixtures."""
-        own = {contexts.of_phase(phase) for phase in phases}
+        """The contexts whose lines count for these phases: their own and those of their wide fixtures.
+
+        What ran outside of phases counts for each of them: functions that are called while modules are
+        imported for collection, like decorators.
+        """
+        own = {contexts.OUTSIDE, *(contexts.of_phase(phase) for phase in phases)}
         return frozenset(own.union(*(self._fixtures.get(phase, ()) for phase in phases)))
 
     def write(self, phases: Collection[str] | None = None) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from pytest_phases.coverage.analysis import Sources
 from pytest_phases.coverage.attribution import attribute
 from pytest_phases.coverage.combine import Combined
 from pytest_phases.coverage.scope import ScopeError, Target
 from pytest_phases.coverage.threshold import judge
-from pytest_phases.events import Figure
+from pytest_phases.events import Figure, title
 from pytest_phases.evidence import GATE
 
 
@@ -17,6 +18,7 @@ class CoverageJudge:
     """Every threshold of a run but those in `left`, which says for each why it cannot be judged.
 
     `impossible` says why nothing is measured at all, empty if it is: a threshold is then missed.
+    Figures are of the tree below `root`.
     """
 
     def __init__(
@@ -25,11 +27,20 @@ class CoverageJudge:
         sources: Callable[[], Sources],
         combined: Combined,
         left: Mapping[str, str],
+        *,
         impossible: str,
+        root: Path,
     ) -> None:
-        self.left = left
+        self._root = root
         self.combined = combined
-        self._targets = {target.id: target for target in targets if target.id not in left}
+        self._targets = {target.id: target for target in targets}
+        self._left = {
+            title(target.kind, target.id, target.name): left[target.id]
+            for target in self._targets.values()
+            if target.id in left
+        }
+        for name in left:
+            del self._targets[name]
         self._sources = sources
         self._impossible = impossible
         self._expected: dict[tuple[str, str], None] = {}
@@ -40,9 +51,12 @@ class CoverageJudge:
         return [name for name in self._targets if name != GATE]
 
     @property
-    def expected(self) -> Iterable[tuple[str, str]]:
-        """(phase, worker) of every part that must be there by now."""
-        return tuple(self._expected)
+    def notes(self) -> tuple[str, ...]:
+        """Which thresholds are not judged, and why, in words."""
+        titles: dict[str, list[str]] = {}
+        for title, why in self._left.items():
+            titles.setdefault(why, []).append(title)
+        return tuple(f"coverage of {', '.join(each)} is not judged: {why}" for why, each in titles.items())
 
     def expect(self, phase: str, worker: str) -> None:
         """A worker has run an item of a phase."""
@@ -65,7 +79,7 @@ class CoverageJudge:
             except ScopeError as error:
                 problem = str(error)
         text = f"coverage could not be judged ({target.required:g} % required): {problem}"
-        return Figure(node, target.kind, target.required, None, 0, passed=False, text=text)
+        return Figure(node, target.kind, target.name, target.required, None, 0, passed=False, text=text)
 
     def _measured(self, target: Target) -> Figure:
         sources = self._sources()
@@ -75,6 +89,7 @@ class CoverageJudge:
         return Figure(
             target.id,
             target.kind,
+            target.name,
             target.required,
             reached.percent,
             sources.precision,
@@ -83,7 +98,8 @@ class CoverageJudge:
             () if verdict.passed else reached.least,
         )
 
-    @property
-    def gate(self) -> Figure | None:
-        """The gate's own threshold, judged when the run is over; None if there is none to judge."""
+    def close(self) -> Figure | None:
+        """Nothing is measured any more: write it all down, and judge the gate's own threshold."""
+        self.combined.write()
+        self.combined.write_data(self._root)
         return self.judge(GATE) if GATE in self._targets else None

@@ -76,7 +76,7 @@ class Listing:
         if self._config.paths:
             return ()  # what it maps is measured elsewhere
         listed = {file for entry in covers if entry != SOURCE for file in self._at(entry)}
-        kept = [file for file in listed if self._is_kept(file)]
+        kept = [file for file in listed if not self._is_omitted(file)]
         if self._has_source:
             places = source.places(self._config, self._folder, self._root)
             kept = [file for file in kept if not any((self._root / file).is_relative_to(at) for at in places)]
@@ -128,14 +128,14 @@ class Listing:
         return belongs and os.path.isfile(self.path(file))  # noqa: PTH113
 
     def _is_reported(self, file: str) -> bool:
-        """Whether coverage.py would report a file if it had been measured."""
-        included = self._has_source or self._include is None or self._include.match(self.path(file))
-        return included and self._is_kept(file)
+        """Whether coverage.py would report a file if it had been executed."""
+        # With a source, coverage.py ignores what is included in the measurement.
+        measured = None if self._has_source else self._include
+        included = (one for one in (measured, self._report_include) if one is not None)
+        return not self._is_omitted(file) and all(one.match(self.path(file)) for one in included)
 
-    def _is_kept(self, file: str) -> bool:
-        path = self.path(file)
-        omitted = self._omit is not None and self._omit.match(path)
-        return not omitted and (self._report_include is None or self._report_include.match(path))
+    def _is_omitted(self, file: str) -> bool:
+        return self._omit is not None and self._omit.match(self.path(file))
 
 
 def _matcher(patterns: Iterable[str] | None) -> GlobMatcher | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from coverage import Coverage, CoverageData
@@ -125,14 +125,26 @@ class Measurement:
             self._switch(around)
             fixturedef.addfinalizer(lambda: outer.append(self._switch(context)))
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
-        """Which wide fixtures the item has used is known now, and forgotten right after."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, Any, Any]:
+        """Which wide fixtures the item has used is known now, and forgotten right after.
+
+        A phase ends with the teardown of what it has set up, as far as that is narrower than the session:
+        torn down in a later phase, it would come too late for the threshold of this one.
+        """
         used = getattr(getattr(item, "_request", None), "_fixture_defs", {})
         phase = self._phase_of(item)
         if used and phase is not None:
             known = self._fixture_contexts
             self._used.setdefault(phase, set()).update(known[each] for each in used.values() if each in known)
+        try:
+            return (yield)
+        finally:
+            if nextitem is not None and phase is not None and self._phase_of(nextitem) != phase:
+                # As if an item came next that has nothing but the session in common with this one.
+                item.session._setupstate.teardown_exact(cast(pytest.Item, item.session))
 
     def _switch(self, context: str) -> str:
         """Record under another context, and return the one before."""

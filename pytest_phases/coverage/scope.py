@@ -37,6 +37,7 @@ class Target:
     required: float
     covers: tuple[str, ...]
     phases: tuple[str, ...]
+    name: str = field(compare=False)
     place: Place = field(compare=False)
 
 
@@ -71,7 +72,13 @@ def _of_phase(phase: Phase) -> Iterator[Target]:
             covers = stream.covers or phase_covers(phase)
             stated = stream if stream.coverage is not None else phase
             yield Target(
-                stream.id, Kind.STREAM.value, required, covers, (stream.id,), place_of(stated, "coverage")
+                stream.id,
+                Kind.STREAM.value,
+                required,
+                covers,
+                (stream.id,),
+                stream.name,
+                place_of(stated, "coverage"),
             )
     if phase.coverage is not None:
         ids = tuple(unit.id for unit in phase.units)
@@ -81,6 +88,7 @@ def _of_phase(phase: Phase) -> Iterator[Target]:
             phase.coverage,
             phase_covers(phase),
             ids,
+            phase.name,
             place_of(phase, "coverage"),
         )
 
@@ -93,12 +101,12 @@ def _of_sync_points(plan: Plan, graph: Graph) -> Iterator[Target]:
             before = graph.ancestors(node.id)
             covers = together(phase for phase in plan.phases if phase.id in before)
             ids = tuple(unit.id for unit in plan.units() if unit.id in before)
-            yield Target(node.id, Kind.SYNC.value, sync.coverage, covers, ids, sync.place)
+            yield Target(node.id, Kind.SYNC.value, sync.coverage, covers, ids, sync.name, sync.place)
 
 
 def _of_gate(plan: Plan, gate: Gate, required: float) -> Target:
     ids = (*(unit.id for unit in plan.units()), UNPHASED)
-    return Target(GATE, "gate", required, together(plan.phases), ids, place_of(gate, "coverage"))
+    return Target(GATE, "gate", required, together(plan.phases), ids, gate.name, place_of(gate, "coverage"))
 
 
 def _union(covers: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

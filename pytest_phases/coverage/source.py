@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
@@ -69,33 +69,29 @@ def _is_passed_over(folder: Path) -> bool:
     return folder.name.startswith(".") or (folder / "pyvenv.cfg").exists()
 
 
-def _package(name: str, folder: Path, root: Path) -> Sequence[str]:
+def _package(name: str, folder: Path, root: Path) -> list[str]:
     """Where a package or module lies, in several places if it is a namespace package."""
-    spec = _find(name, [os.fspath(folder), os.fspath(root)])
-    if spec is None:
+    top, *below = name.split(".")
+    spec = _find(top, [os.fspath(folder), os.fspath(root)])
+    if spec is not None and not below and not spec.submodule_search_locations:
+        # An extension module has no lines.
+        return [spec.origin] if spec.origin is not None and spec.origin.endswith(_SUFFIXES) else []
+    # To ask for the spec of what stands behind a dot would import what stands before it.
+    inside = [Path(place, *below) for place in (spec and spec.submodule_search_locations) or ()]
+    modules = [place.with_suffix(".py") for place in inside]
+    found = [place for place in inside if place.is_dir()] or [place for place in modules if place.is_file()]
+    if not found:
         raise ScopeError(
             f"the coverage configuration names the source `{name}`, which is neither a folder nor a package "
             "that can be found; correct `source` under [tool.coverage.run]"
         )
-    if spec.submodule_search_locations:
-        return list(spec.submodule_search_locations)
-    # An extension module has no lines.
-    return [spec.origin] if spec.origin is not None and spec.origin.endswith(_SUFFIXES) else []
+    return list(map(os.fspath, found))
 
 
 def _find(name: str, more: list[str]) -> ModuleSpec | None:
-    """The spec of a package by its dotted name."""
-    # find_spec would import what stands before the last dot.
-    top, *rest = name.split(".")
+    """The spec of a package or module that is in no other."""
     try:
-        spec = find_spec(top)
+        spec = find_spec(name)
     except ValueError:  # raised for what was put into sys.modules by hand
         spec = None
-    spec = spec or PathFinder.find_spec(top, more)
-    full = top
-    for part in rest:
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        full = f"{full}.{part}"
-        spec = PathFinder.find_spec(full, list(spec.submodule_search_locations))
-    return spec
+    return spec or PathFinder.find_spec(name, more)

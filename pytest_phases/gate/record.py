@@ -7,11 +7,13 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from pytest_phases.events import Figure, PhaseResult, Tally
+from pytest_phases.events import Figure, Outcome, PhaseResult, Tally
 from pytest_phases.evidence import (
+    ApprovalRecord,
     DeployRecord,
     Expected,
     ExpectedKind,
@@ -24,7 +26,7 @@ from pytest_phases.evidence import (
     TreeEntry,
     digest_of,
 )
-from pytest_phases.model import UNPHASED, Phase, Plan, Stage
+from pytest_phases.model import UNPHASED, Crew, Phase, Plan, Stage
 from pytest_phases.state.database import Database, DatabaseError
 from pytest_phases.table import Table
 
@@ -41,17 +43,17 @@ class Recorder:
     and no success either: `problem` then says what is wrong, and the gate is told.
     """
 
-    def __init__(self, folder: Path, run: RunRecord, tree: Iterable[TreeEntry], stage_prefix: str) -> None:
+    def __init__(self, folder: Path, run: RunRecord, stage_prefix: str) -> None:
         self.run = run
         self.problem = ""
         self._folder = folder
-        self._tree = tree
         self._stage_prefix = stage_prefix
         self._database: Database | None = None
         self._expected: set[Expected] = set()
         self._units: tuple[Phase, ...] = ()
         self._begun = False
         self._ended: list[ItemRecord] = []
+        self._ran: set[tuple[str, str]] = set()
         self._written = time.monotonic()
 
     # While it runs ----------------------------------------------------------------------------
@@ -74,7 +76,6 @@ class Recorder:
         def write(database: Database) -> None:
             database.begin(run)
             database.expect(run.run_id, self._expected)
-            database.add_tree(run.run_id, self._tree)
 
         self._write(write)
 
@@ -105,6 +106,8 @@ class Recorder:
     def ended(self, item: ItemRecord) -> None:
         """An item has its outcome."""
         self._ended.append(item)
+        if item.kind is ExpectedKind.STAGE and item.outcome is not Outcome.BLOCKED:
+            self._ran.add((item.phase, item.nodeid.rpartition("::")[2]))
         if time.monotonic() - self._written > _EVERY:
             self._write_ended()
 
@@ -120,6 +123,15 @@ class Recorder:
         )
         self._write(lambda database: database.add_figure(self.run.run_id, record))
 
+    @property
+    def built(self) -> bool:
+        """Whether a build stage has run."""
+        return any(
+            stage.crew is Crew.BUILD and (unit.id, stage.id) in self._ran
+            for unit in self._units
+            for stage in unit.stages
+        )
+
     # When it is over ----------------------------------------------------------------------------
 
     def closed(self, phases: Iterable[PhaseResult]) -> None:
@@ -129,13 +141,14 @@ class Recorder:
         self._write_ended()
         self._write(lambda database: database.add_phases(self.run.run_id, records))
 
-    def end(self, run: RunRecord, conditions: Iterable[str]) -> Recorded | None:
+    def end(self, run: RunRecord, tree: Iterable[TreeEntry], conditions: Iterable[str]) -> Recorded | None:
         """The run is over: what it has written down, read back; None if it could not be written."""
         expected = frozenset(self._expected)
         self.run = replace(run, expected_digest=digest_of(expected), expected_count=len(expected))
 
         def write(database: Database) -> None:
             database.add_conditions(self.run.run_id, conditions)
+            database.add_tree(self.run.run_id, tree)
             database.end(self.run)
 
         self._write(write)
@@ -145,6 +158,12 @@ class Recorder:
         """Deploy stages were run."""
         self._write(lambda database: database.add_deploys(self.run.run_id, deploys))
         return self.recorded()
+
+    def approvals(self) -> tuple[ApprovalRecord, ...]:
+        """Every approval that was given."""
+        found: list[ApprovalRecord] = []
+        self._write(lambda database: found.extend(database.approvals()))
+        return tuple(found)
 
     def recorded(self) -> Recorded | None:
         """What stands in the database; None if it could not be written or read."""
@@ -209,3 +228,8 @@ def _digest(stage: Stage) -> str:
     """What a stage runs and how."""
     told = [stage.crew.value, stage.language.value, stage.run, stage.cwd, sorted(stage.needs)]
     return hashlib.sha256(json.dumps(told).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def now() -> str:
+    """The time as evidence has it: ISO 8601, UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -178,9 +178,7 @@ def _git(
     folder: Path, words: Sequence[str], feed: bytes = b"", variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("GIT_") or name in _INHERITED
+        name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _INHERITED
     }
     environment = {
         **inherited,

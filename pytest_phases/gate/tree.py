@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import stat
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,8 @@ def snapshot(root: Path, exclude: Collection[str], known: Tree | None = None) ->
     Files that carry the stamp they have in `known` are not read again: it must be a tree that this
     process has taken. Raises TreeError if not all of the tree can be read.
     """
+    if not root.is_dir():
+        raise TreeError(f"{shown(root)} is no folder; name one that is there")
     return _snapshot(root, Excluded.of(exclude), known)
 
 
@@ -83,7 +86,8 @@ def differences(before: Tree, after: Tree, outputs: Collection[str], built: bool
     """
     old = {entry.path: entry for entry in before.entries}
     new = {entry.path: entry for entry in after.entries}
-    changed, made = [], []
+    changed: list[str] = []
+    made: list[str] = []
     for path in sorted(old.keys() | new.keys()):
         what = _difference(old.get(path), new.get(path), built)
         if what is not None:
@@ -129,8 +133,7 @@ def _under_git(
     entries = tuple(sorted(entries))
     git_tree = None
     if not any(tree.dirty or tree.commit is None for tree in nested.values()):
-        present = [path for path, found in look(repository.top, files).items() if mode_of(found)]
-        git_tree = repository.write_tree(kept, {*present, *nested})
+        git_tree = repository.write_tree(kept, {*_present(repository.top, kept), *nested})
     dirty = git_tree is None or git_tree != repository.commit_tree
     return Tree(entries, _digest(entries), repository.commit, git_tree, dirty)
 
@@ -151,6 +154,15 @@ def _nested(top: Path, paths: Iterable[str], prefix: str, excluded: Excluded) ->
             below = excluded.below(path[len(prefix) :]) if path.startswith(prefix) else Excluded()
             trees[path] = _snapshot(folder, below)
     return trees
+
+
+def _present(top: Path, listed: Sequence[Listed]) -> Iterator[str]:
+    """The paths where there is what git could add, or a submodule that was not fetched."""
+    found = look(top, (each.path for each in listed))
+    for each in listed:
+        seen = found.get(each.path)
+        if seen is not None and (mode_of(seen) or (each.repository and stat.S_ISDIR(seen.st_mode))):
+            yield each.path
 
 
 def _entry_of(path: str, nested: Tree) -> TreeEntry:

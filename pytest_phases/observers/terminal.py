@@ -8,7 +8,19 @@ import pytest
 from _pytest._io.wcwidth import wcswidth
 from _pytest.terminal import TerminalReporter
 
-from pytest_phases.events import PhaseChanged, PhaseResult, RunResult, State, WaveClosed, WaveResult
+from pytest_phases.events import (
+    Decision,
+    Figure,
+    GateResult,
+    PhaseChanged,
+    PhaseResult,
+    RunResult,
+    RunStarted,
+    State,
+    WaveClosed,
+    WaveResult,
+    title,
+)
 from pytest_phases.model import UNPHASED, Plan
 
 _COLORS = {
@@ -19,6 +31,12 @@ _COLORS = {
     State.EMPTY: "yellow",
     State.INTERRUPTED: "yellow",
 }
+_GATE_COLORS = {
+    Decision.GREEN: "green",
+    Decision.RED: "red",
+    Decision.INCOMPLETE: "yellow",
+    Decision.PENDING: "yellow",
+}
 _COLUMNS = ("phase", "state", "passed", "failed", "skipped", "blocked", "stages", "time", "")
 _NAMES = ("phase", "state")
 _WIDEST_NAME = 40
@@ -26,7 +44,6 @@ _NAMED_PAIRS = 3
 # From -qq on pytest leaves out its own last line.
 _QUIET = -1
 _NOT_IN_EFFECT = (
-    ("coverage", "coverage thresholds are not judged"),
     ("locks", "locks and boundaries are not kept"),
     ("reads", "locks and boundaries are not kept"),
     ("modifies", "locks and boundaries are not kept"),
@@ -62,6 +79,19 @@ class TerminalObserver:
         lines = [f"phases: {plan.file}, {counted}, {workers}, schedule {self._schedule}"]
         lines += [f"phases: {note.place}: {note.text}" for note in plan.notes]
         return lines + [f"phases: {text}" for text in _without_effect(plan)]
+
+    @pytest.hookimpl
+    def pytest_phases_run_started(self, event: RunStarted) -> None:
+        """What of the plan this run cannot do."""
+        for note in event.notes:
+            self._line(f"phases: {note}", "yellow")
+
+    @pytest.hookimpl
+    def pytest_phases_threshold_judged(self, figure: Figure) -> None:
+        """A line for each threshold, and where most is missing if it is missed."""
+        self._line(f"{figure.title}: {figure.text}", "green" if figure.passed else "red")
+        for file in figure.files:
+            self._line(f"  {file}", "red")
 
     @pytest.hookimpl
     def pytest_phases_phase_changed(self, event: PhaseChanged) -> None:
@@ -126,6 +156,10 @@ class TerminalObserver:
             self._reporter.write_line(wave_line(wave))
         for warning in sequential_warnings(result):
             self._reporter.write_line(warning, yellow=True)
+        if result.gate is not None:
+            color = _GATE_COLORS[result.gate.decision]
+            for line in gate_lines(result.gate):
+                self._reporter.write_line(line, **{color: True})
 
 
 def table(phases: Sequence[PhaseResult]) -> Iterator[tuple[str, State | None]]:
@@ -184,6 +218,15 @@ def sequential_warnings(result: RunResult) -> Iterator[str]:
             yield f"warning: so did {_count(more, 'more pair')} of wave {wave.number}"
 
 
+def gate_lines(gate: GateResult) -> Iterator[str]:
+    """The gate's decision, every reason against it, and what was deployed."""
+    yield f"{title('gate', '', gate.name)}: {gate.decision.value}"
+    for reason in gate.reasons:
+        yield f"  {reason.decision.value}: {reason.text}"
+    for line in gate.deploys:
+        yield f"  deployed: {line}"
+
+
 def _said(event: PhaseChanged) -> str:
     if event.new is State.FAILING:
         return f"is failing: {event.reason}"
@@ -196,10 +239,6 @@ def _without_effect(plan: Plan) -> Iterable[str]:
     """Keys that this plan states and that this version reads without acting on them."""
     units = tuple(plan.units())
     stated = [text for key, text in _NOT_IN_EFFECT if any(getattr(unit, key) for unit in units)]
-    if any(place.coverage for place in (*plan.syncs, *((plan.gate,) if plan.gate else ()))):
-        stated.append(_NOT_IN_EFFECT[0][1])
-    if plan.gate is not None:
-        stated.append("the gate is not judged, and nothing is deployed")
     return dict.fromkeys(f"{text} in this version" for text in stated)
 
 

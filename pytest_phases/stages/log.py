@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -61,10 +62,12 @@ def _presentable(line: str) -> str:
 class Log:
     """The log file of a stage; one that cannot be written costs a warning, never the stage.
 
-    `warning` is empty, or says what could not be written and why.
+    `warning` is empty, or says what could not be written and why. `echo` is given all that is
+    printed as well, with secrets masked.
     """
 
-    def __init__(self, path: Path, masker: Masker) -> None:
+    def __init__(self, path: Path, masker: Masker, echo: Callable[[bytes], None] | None = None) -> None:
+        self._echo = echo
         self.warning = ""
         self.tail = Tail()
         self._path = path
@@ -105,6 +108,8 @@ class Log:
     def _keep(self, masked: bytes) -> None:
         if masked:
             self.tail.feed(masked)
+            if self._echo is not None:
+                self._echo(masked)
             self._to_file(masked)
 
     def _to_file(self, data: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import Signals
@@ -71,16 +71,17 @@ class Ending:
         return f"exit status {self.exit_code}"
 
 
-def run(command: Command) -> Ending:
+def run(command: Command, echo: Callable[[bytes], None] | None = None) -> Ending:
     """Run a stage and wait for its end; nothing that it started outlives this call.
 
-    Its output goes to the log as it comes. Whatever is raised in here while the stage runs
-    (KeyboardInterrupt, the signal handler of a timeout) is raised on once the stage is ended.
+    Its output goes to the log as it comes, and to `echo` if there is one. Whatever is raised in here
+    while the stage runs (KeyboardInterrupt, the signal handler of a timeout) is raised on once the
+    stage is ended.
     """
     if os.name != "posix":
         return Ending(problem="stages run on Linux and macOS only")
     argv = [*map(os.fsencode, RUNNERS[command.language]), command.script.encode("utf-8", "surrogateescape")]
-    with Log(command.log, Masker(secrets_of(command.env))) as log:
+    with Log(command.log, Masker(secrets_of(command.env)), echo) as log:
         supervision = Supervision(log.write)
         try:
             supervision.start(argv, command.cwd, command.env, command.timeout)

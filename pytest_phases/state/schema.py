@@ -116,6 +116,14 @@ def _pairs(of: type) -> Kind:
     return Kind("TEXT NOT NULL", lambda pairs: json.dumps(dict(pairs)), _read_pairs(of))
 
 
+def _read_texts(value: Value) -> tuple[str, ...]:
+    texts = json.loads(_read_text(value))
+    if not isinstance(texts, list) or any(type(each) is not str for each in texts):
+        raise ValueError("is no JSON list of texts")
+    return tuple(texts)
+
+
+TEXTS = Kind("TEXT NOT NULL", lambda texts: json.dumps(list(texts)), _read_texts)
 TEXT = Kind("TEXT NOT NULL", _write_text, _read_text)
 COUNT = Kind("INTEGER NOT NULL", int, _read_count)
 FLAG = Kind("INTEGER NOT NULL", int, _read_flag)
@@ -223,6 +231,8 @@ RUN = Table(
         "restricted": TEXT,
         "ended": _optional(TEXT),
         "versions": _pairs(str),
+        "changed": TEXTS,
+        "made": TEXTS,
     },
     key=("run_id",),
     of_run=False,

@@ -9,11 +9,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from coverage import Coverage
 from markdown_it import MarkdownIt
 
 from pytest_phases.collection.expressions import check_expressions
+from pytest_phases.coverage.analysis import Sources
+from pytest_phases.coverage.check import problems
 from pytest_phases.errors import PlanError
 from pytest_phases.plan.read import read_plan
 
@@ -285,7 +289,29 @@ MADE = {
 }
 
 
-@pytest.mark.parametrize("slug", [slug for slug in PROBLEMS if slug not in MADE])
+# What depends on the coverage configuration: its options in the examples.
+MEASURED: dict[str, dict[str, Any]] = {
+    "coverage-without-source": {},
+    "covers-not-measured": {"source": ["src"]},
+    "covers-nothing-measured": {},
+}
+
+
+@pytest.mark.parametrize("slug", MEASURED)
+def test_an_example_of_a_threshold_is_the_mistake_and_its_remedy_is_none(
+    slug: str, example_project: Path
+) -> None:
+    """As the examples below, with the plan's thresholds looked at as a run does."""
+    options = MEASURED[slug]
+    for tag, expected in (("wrong", {slug}), ("right", set())):
+        plan = _write(PROBLEMS[slug].files(tag), example_project)
+        assert plan is not None
+        sources = Sources(example_project, Coverage(data_file=None, config_file=False, **options))
+        found = problems(read_plan(plan, plan.name, example_project), sources, lambda unit: False)
+        assert {problem.slug for problem in found} == expected
+
+
+@pytest.mark.parametrize("slug", [slug for slug in PROBLEMS if slug not in (*MADE, *MEASURED)])
 def test_an_example_is_the_mistake_and_its_remedy_is_none(
     slug: str, example_project: Path, pytester: pytest.Pytester
 ) -> None:

@@ -45,16 +45,16 @@ CASES = {
         [("1/A", "stream", 70, ("a",), ("1/A",)), ("1", "phase", 85, ("a",), ("1", "1/A"))],
     ),
     "a stream is judged though its phase states no threshold": (
-        "### Phase 1: A\n#### Stream A: X\ncovers: [a]\ncoverage: 0\n#### Stream B: Y\ncovers: [b]\n",
-        [("1/A", "stream", 0, ("a",), ("1/A",))],
+        "### Phase 1: A\n#### Stream A: X\ncovers: [a]\ncoverage: 1\n#### Stream B: Y\ncovers: [b]\n",
+        [("1/A", "stream", 1, ("a",), ("1/A",))],
     ),
     "a stream with a threshold but no covers answers for what its phase does": (
         "### Phase 1: A\ncovers: [p]\n#### Stream A: X\ncoverage: 70\n",
         [("1/A", "stream", 70, ("p",), ("1/A",))],
     ),
     "a sync point answers for the phases above it and nothing else": (
-        "### Phase 1: A\ncovers: [a]\n### Phase 2: B\n#### Stream A: X\ncovers: [b]\n### Sync: S\ncoverage: 80\n"
-        "### Phase 3: C\ncovers: [c]\n### Sync: T\ncoverage: 90\n",
+        "### Phase 1: A\ncovers: [a]\n### Phase 2: B\n#### Stream A: X\ncovers: [b]\n"
+        "### Sync: S\ncoverage: 80\n### Phase 3: C\ncovers: [c]\n### Sync: T\ncoverage: 90\n",
         [
             ("sync:1", "sync point", 80, ("a", "b"), ("1", "2", "2/A")),
             ("sync:2", "sync point", 90, ("a", "b", "c"), ("1", "2", "2/A", "3")),
@@ -89,8 +89,8 @@ def test_the_thresholds_of_a_plan(text: str, expected: list[Row]) -> None:
 def test_a_threshold_knows_where_it_is_stated() -> None:
     """The line of the key; for a stream that inherits it, the line in its phase."""
     plan, _ = read_markdown(
-        "### Phase 1: A\ncoverage: 85\n#### Stream A: X\ncovers: [a]\n#### Stream B: Y\ncovers: [b]\ncoverage: 5\n"
-        "### Gate: G\ncoverage: 90\n",
+        "### Phase 1: A\ncoverage: 85\n#### Stream A: X\ncovers: [a]\n#### Stream B: Y\ncovers: [b]\n"
+        "coverage: 5\n### Gate: G\ncoverage: 90\n",
         "plan.md",
     )
 

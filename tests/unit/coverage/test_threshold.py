@@ -96,7 +96,7 @@ def test_what_is_shown_agrees_with_the_verdict(reached: float, required: float, 
 
 @given(PER_CENT, st.integers(0, 100 * 10**4), PRECISION, st.integers(0, 4))
 def test_it_is_the_verdict_of_coverage(reached: float, required: int, precision: int, places: int) -> None:
-    """With a threshold of no more places than the precision, and shown as in its reports where that is true."""
+    """With a threshold of no more places than the precision, and shown as in its reports."""
     places = min(places, precision)
     limit = round(required / 10**4, places)
     verdict = judge(reached, limit, precision)
