@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from enum import Enum
 
@@ -251,3 +251,12 @@ def title(kind: str, node_id: str, name: str) -> str:
         return "the unphased tests"
     label = kind if kind in _WITHOUT_ID else f"{kind} {node_id}"
     return f"{label} ({name})" if name else label
+
+
+def gate_lines(gate: GateResult) -> Iterator[str]:
+    """The gate's decision, every reason against it, and what was deployed."""
+    yield f"{title('gate', '', gate.name)}: {gate.decision.value}"
+    for reason in gate.reasons:
+        yield f"  {reason.decision.value}: {reason.text}"
+    for line in gate.deploys:
+        yield f"  deployed: {line}"

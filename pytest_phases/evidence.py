@@ -12,6 +12,9 @@ from pytest_phases.events import Outcome, State
 GATE = "gate"
 """The id under which the gate's own threshold is recorded, with `kind` gate."""
 
+AFTERWARDS = ""
+"""Stands for a phase in what a worker measured after its last item, in the teardown of session fixtures."""
+
 
 class ExpectedKind(str, Enum):
     """What must exist for a green gate."""

@@ -11,7 +11,8 @@ import pytest
 
 from pytest_phases.errors import PlanError, Problem
 from pytest_phases.evidence import PartRecord
-from pytest_phases.model import Plan
+from pytest_phases.graph import build
+from pytest_phases.model import Crew, Plan
 from pytest_phases.settings import Settings
 from pytest_phases.table import Table
 
@@ -61,7 +62,15 @@ def problems(config: pytest.Config, plan: Plan) -> Iterable[Problem]:
     """What is wrong with the thresholds of a plan, before anything runs."""
     if not has_threshold(plan) or _impossible(config, measured=True):
         return ()
-    return ()
+    from pytest_phases.coverage.check import problems as found
+
+    graph = build(plan)
+    building = {unit.id for unit in plan.units() for stage in unit.stages if stage.crew is Crew.BUILD}
+
+    def may_change(unit: str) -> bool:
+        return unit in building or (unit in graph.nodes and not building.isdisjoint(graph.ancestors(unit)))
+
+    return found(plan, _sources(config, plan), may_change)
 
 
 def judge_of(

@@ -53,8 +53,8 @@ class Judge(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Which thresholds are not judged, and why."""
 
-    def expect(self, phase: str, worker: str) -> None:
-        """A worker has run an item of a phase, so it will hand over what it measured."""
+    def expect(self, phase: str, worker: str) -> Iterable[tuple[str, str]]:
+        """A worker has run an item of a phase: the parts, by phase and worker, it will hand over for that."""
 
     def take(self, worker: str, phase: str, data: bytes, fixtures: Sequence[str], problem: str) -> None:
         """A worker hands over coverage data."""
@@ -320,8 +320,8 @@ class Run:
         item = self._expected(number)
         self._record.ended(ItemRecord(item.name, item.phase, item.kind, outcome, duration, worker))
         if worker and self._plan.judge is not None:
-            self._plan.judge.expect(item.phase, worker)
-            self._record.expect_part(item.phase, worker)
+            for part in self._plan.judge.expect(item.phase, worker):
+                self._record.expect_part(*part)
 
     def phase(self, number: int) -> str:
         """The phase or stream of an item."""

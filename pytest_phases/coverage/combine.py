@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -41,6 +41,11 @@ class Combined:
     def measured(self) -> Measured:
         """Context, then file, then lines or arcs."""
         return self._all.measured
+
+    @property
+    def tracers(self) -> Mapping[str, str]:
+        """The files that a coverage plugin has traced, with its name."""
+        return self._all.tracers
 
     @property
     def arcs(self) -> bool:
@@ -85,7 +90,7 @@ class Combined:
             del self._unwritten[key]
             phase, worker = key
             packed = self._parts[key].to_bytes()
-            name = f"{FOLDER}/parts/{quote(phase or 'afterwards', safe='')}@{quote(worker, safe='')}.part"
+            name = f"{FOLDER}/parts/{quote(phase, safe='')}@{quote(worker, safe='')}.part"
             (self._folder / name).write_bytes(packed)
             digest = hashlib.sha256(packed).hexdigest()
             self._record(PartRecord(phase, worker, name, digest, self._problems[key]))

@@ -11,7 +11,7 @@ from pytest_phases.coverage.combine import Combined
 from pytest_phases.coverage.scope import ScopeError, Target
 from pytest_phases.coverage.threshold import judge
 from pytest_phases.events import Figure, title
-from pytest_phases.evidence import GATE
+from pytest_phases.evidence import AFTERWARDS, GATE
 
 
 class CoverageJudge:
@@ -54,13 +54,16 @@ class CoverageJudge:
     def notes(self) -> tuple[str, ...]:
         """Which thresholds are not judged, and why, in words."""
         titles: dict[str, list[str]] = {}
-        for title, why in self._left.items():
-            titles.setdefault(why, []).append(title)
+        for name, why in self._left.items():
+            titles.setdefault(why, []).append(name)
         return tuple(f"coverage of {', '.join(each)} is not judged: {why}" for why, each in titles.items())
 
-    def expect(self, phase: str, worker: str) -> None:
-        """A worker has run an item of a phase."""
-        self._expected[phase, worker] = None
+    def expect(self, phase: str, worker: str) -> Iterable[tuple[str, str]]:
+        """A worker has run an item of a phase: what it will hand over for that, if anything is measured."""
+        coming = [] if self._impossible else [(phase, worker), (AFTERWARDS, worker)]
+        new = [part for part in coming if part not in self._expected]
+        self._expected.update(dict.fromkeys(new))
+        return new
 
     def take(self, worker: str, phase: str, data: bytes, fixtures: Sequence[str], problem: str) -> None:
         """A worker hands over coverage data."""
@@ -83,7 +86,9 @@ class CoverageJudge:
 
     def _measured(self, target: Target) -> Figure:
         sources = self._sources()
-        executed = attribute(self.combined.measured, self.combined.contexts_of(target.phases))
+        executed = attribute(
+            self.combined.measured, self.combined.contexts_of(target.phases), self.combined.tracers
+        )
         reached = sources.figure(sources.files(target.covers, executed), executed)
         verdict = judge(reached.percent, target.required, sources.precision)
         return Figure(

@@ -18,9 +18,7 @@ from coverage import Coverage, CoverageData
 from pytest_phases.coverage import contexts
 from pytest_phases.coverage.payload import Payload, relative
 from pytest_phases.coverage.subprocesses import Subprocesses
-
-AFTERWARDS = ""
-"""Stands for a phase in the part that a worker hands over when it ends."""
+from pytest_phases.evidence import AFTERWARDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,7 @@ class Measurement:
         hand_over: Callable[[Part], None],
     ) -> None:
         self._config = config
+        self._root = config.rootpath.resolve()
         self._phase_of = phase_of
         self._hand_over = hand_over
         self._cov = cov
@@ -125,7 +124,7 @@ class Measurement:
             self._switch(around)
             fixturedef.addfinalizer(lambda: outer.append(self._switch(context)))
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_teardown(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, Any, Any]:
@@ -189,7 +188,7 @@ class Measurement:
         return payload.renamed(self._relative)
 
     def _relative(self, file: str) -> str:
-        return relative(file, self._config.rootpath)
+        return relative(file, self._root)
 
 
 def _data(cov: Coverage) -> CoverageData:

@@ -123,6 +123,6 @@ class Payload:
 
 
 def relative(file: str, root: Path) -> str:
-    """A file as a payload calls it."""
+    """A file as a payload calls it; `root` is free of links, as paths are that coverage.py records."""
     path = PurePath(root, file)
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else file

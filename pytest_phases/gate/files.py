@@ -147,6 +147,12 @@ def content_digest(path: Path | str, mode: str) -> str | None:
         raise _unreadable(path, error) from error
 
 
+def holds_something(path: Path) -> bool:
+    """Whether a path is a folder with anything in it; TreeError if nobody may look."""
+    found = _lstat(os.fspath(path))
+    return found is not None and stat.S_ISDIR(found.st_mode) and bool(_entries(path))
+
+
 def shown(path: Path | str) -> str:
     """A path for a message: on one line, and printable whatever its bytes."""
     text = os.fspath(path)

@@ -11,8 +11,9 @@ from pathlib import Path
 from pytest_phases.events import Decision, GateResult, Reason
 from pytest_phases.evidence import DeployRecord, Recorded, RunRecord
 from pytest_phases.gate.files import TreeError
-from pytest_phases.gate.look import digest_of_file, look, outputs
+from pytest_phases.gate.look import digest_of_file, excluded, look, outputs, signers_of
 from pytest_phases.gate.record import Recorder, now
+from pytest_phases.gate.statement import write_verdict
 from pytest_phases.gate.tree import Tree, differences, snapshot
 from pytest_phases.gate.verdict import decide, rules_of
 from pytest_phases.model import Plan
@@ -82,7 +83,7 @@ class Keeper:
         seen = look(recorded, rules, self._folder, given, signers_of(plan, self._root))
         result = decide(rules, recorded, seen)
         try:
-            pass
+            write_verdict(self._folder, result, recorded, given)
         except OSError as error:
             self._problems.append(f"the verdict could not be written: {error}")
         if self._problems:
@@ -99,14 +100,3 @@ class Keeper:
 def _incomplete(name: str, problems: Iterable[str]) -> GateResult:
     reasons = tuple(Reason(Decision.INCOMPLETE, problem) for problem in problems)
     return GateResult(name, Decision.INCOMPLETE, reasons)
-
-
-def signers_of(plan: Plan, root: Path) -> Path | None:
-    """The file of those who may sign approvals, if the plan has one."""
-    signers = plan.gate.approvals_signers if plan.gate is not None else None
-    return root / signers if signers is not None else None
-
-
-def excluded(root: Path, folder: Path) -> tuple[str, ...]:
-    """What is no part of the tree: what runs leave."""
-    return (folder.relative_to(root).as_posix(),) if folder.is_relative_to(root) else ()

@@ -90,3 +90,14 @@ def digest_of_file(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return ""
+
+
+def signers_of(plan: Plan, root: Path) -> Path | None:
+    """The file of those who may sign approvals, if the plan has one."""
+    signers = plan.gate.approvals_signers if plan.gate is not None else None
+    return root / signers if signers is not None else None
+
+
+def excluded(root: Path, folder: Path) -> tuple[str, ...]:
+    """What is no part of the tree: what runs leave."""
+    return (folder.relative_to(root).as_posix(),) if folder.is_relative_to(root) else ()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from pytest_phases.events import Figure, Outcome, PhaseResult, Tally
 from pytest_phases.evidence import (
@@ -26,11 +24,11 @@ from pytest_phases.evidence import (
     TreeEntry,
     digest_of,
 )
-from pytest_phases.model import UNPHASED, Crew, Phase, Plan, Stage
-from pytest_phases.state.database import Database, DatabaseError
+from pytest_phases.gate.definition import definition_of
+from pytest_phases.gate.rules import rules_of
+from pytest_phases.model import UNPHASED, Crew, Phase, Plan
+from pytest_phases.state.database import NAME, Database, DatabaseError
 from pytest_phases.table import Table
-
-NAME = "phases.db"
 
 _EVERY = 0.5
 """Seconds between two writes of items that have ended."""
@@ -51,6 +49,7 @@ class Recorder:
         self._database: Database | None = None
         self._expected: set[Expected] = set()
         self._units: tuple[Phase, ...] = ()
+        self._thresholds: Mapping[str, float] = {}
         self._begun = False
         self._ended: list[ItemRecord] = []
         self._ran: set[tuple[str, str]] = set()
@@ -60,7 +59,7 @@ class Recorder:
 
     def begun(self, plan: Plan, table: Table) -> None:
         """Everything is collected; what was deselected must exist for a green gate all the same."""
-        self._units = tuple(plan.units())
+        self._units, self._thresholds = tuple(plan.units()), rules_of(plan).thresholds
         self._expected.update(Expected(ExpectedKind.PHASE, unit.id) for unit in self._units)
         self._expected.update(
             Expected(ExpectedKind.STAGE, unit.id, f"{self._stage_prefix}::{unit.id}::{stage.id}")
@@ -136,8 +135,11 @@ class Recorder:
 
     def closed(self, phases: Iterable[PhaseResult]) -> None:
         """How every phase and stream ended."""
-        units = {unit.id: unit for unit in self._units}
-        records = tuple(_phase_record(phase, units.get(phase.id)) for phase in phases)
+        definitions = {
+            unit.id: json.dumps(definition_of(unit, self._thresholds.get(unit.id)), sort_keys=True)
+            for unit in self._units
+        }
+        records = tuple(_phase_record(phase, definitions.get(phase.id, "")) for phase in phases)
         self._write_ended()
         self._write(lambda database: database.add_phases(self.run.run_id, records))
 
@@ -193,7 +195,7 @@ class Recorder:
             self.problem = str(error)
 
 
-def _phase_record(phase: PhaseResult, unit: Phase | None) -> PhaseRecord:
+def _phase_record(phase: PhaseResult, definition: str) -> PhaseRecord:
     return PhaseRecord(
         id=phase.id,
         kind=phase.kind,
@@ -204,30 +206,12 @@ def _phase_record(phase: PhaseResult, unit: Phase | None) -> PhaseRecord:
         seconds=phase.seconds,
         tests=_counts(phase.tests),
         stages=_counts(phase.stages),
-        definition=json.dumps(definition_of(unit), sort_keys=True) if unit is not None else "",
+        definition=definition,
     )
 
 
 def _counts(tally: Tally) -> tuple[tuple[str, int], ...]:
     return tuple((each.name, count) for each in fields(tally) if (count := getattr(tally, each.name)))
-
-
-def definition_of(unit: Phase) -> dict[str, Any]:
-    """A phase or stream as the plan and the markers state it, without where they do."""
-    return {
-        "deps": sorted(unit.deps),
-        "tests": sorted(map(str, unit.tests)),
-        "covers": sorted(unit.covers),
-        "coverage": unit.coverage,
-        "requires": sorted(unit.requires),
-        "stages": {stage.id: _digest(stage) for stage in unit.stages},
-    }
-
-
-def _digest(stage: Stage) -> str:
-    """What a stage runs and how."""
-    told = [stage.crew.value, stage.language.value, stage.run, stage.cwd, sorted(stage.needs)]
-    return hashlib.sha256(json.dumps(told).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def now() -> str:

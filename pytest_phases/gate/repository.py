@@ -17,12 +17,15 @@ from tempfile import TemporaryDirectory
 
 from pytest_phases.gate.files import TreeError, shown
 
+# Two of these only save time: what git writes here is thrown away.
 _OVERRULED = (
     "core.attributesFile=/dev/null",
     "core.checkStat=default",
     "core.excludesFile=/dev/null",
     "core.fsmonitor=false",
+    "core.fsync=none",
     "core.hooksPath=/dev/null",
+    "core.looseCompression=0",
     "core.splitIndex=false",
     "core.trustctime=true",
     "core.untrackedCache=false",

@@ -72,7 +72,7 @@ def verdict_data(gate: GateResult, recorded: Recorded, approvals: Sequence[Appro
         "format": FORMAT,
         "decision": gate.decision.value,
         "gate": gate.name,
-        "reasons": [{"decision": each.decision.value, "text": each.text} for each in gate.reasons],
+        "reasons": reasons_data(gate),
         "run": {
             "id": run.run_id,
             "started": run.started,
@@ -89,6 +89,11 @@ def verdict_data(gate: GateResult, recorded: Recorded, approvals: Sequence[Appro
         "deploys": [_deploy(each) for each in recorded.deploys],
         "versions": dict(run.versions),
     }
+
+
+def reasons_data(gate: GateResult) -> list[dict[str, str]]:
+    """Every reason against a green gate."""
+    return [{"decision": each.decision.value, "text": each.text} for each in gate.reasons]
 
 
 def statement_data(gate: GateResult, recorded: Recorded) -> dict[str, Any] | None:

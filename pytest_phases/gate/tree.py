@@ -14,6 +14,7 @@ from pytest_phases.gate.files import (
     Excluded,
     TreeError,
     content_digest,
+    holds_something,
     is_cache,
     look,
     mode_of,
@@ -150,7 +151,7 @@ def _nested(top: Path, paths: Iterable[str], prefix: str, excluded: Excluded) ->
     trees = {}
     for path in paths:
         folder = top / path
-        if not folder.is_symlink() and folder.is_dir() and any(folder.iterdir()):
+        if holds_something(folder):
             below = excluded.below(path[len(prefix) :]) if path.startswith(prefix) else Excluded()
             trees[path] = _snapshot(folder, below)
     return trees

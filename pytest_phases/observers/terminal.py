@@ -11,7 +11,6 @@ from _pytest.terminal import TerminalReporter
 from pytest_phases.events import (
     Decision,
     Figure,
-    GateResult,
     PhaseChanged,
     PhaseResult,
     RunResult,
@@ -19,7 +18,7 @@ from pytest_phases.events import (
     State,
     WaveClosed,
     WaveResult,
-    title,
+    gate_lines,
 )
 from pytest_phases.model import UNPHASED, Plan
 
@@ -216,15 +215,6 @@ def sequential_warnings(result: RunResult) -> Iterator[str]:
         more = len(wave.sequential) - _NAMED_PAIRS
         if more > 0:
             yield f"warning: so did {_count(more, 'more pair')} of wave {wave.number}"
-
-
-def gate_lines(gate: GateResult) -> Iterator[str]:
-    """The gate's decision, every reason against it, and what was deployed."""
-    yield f"{title('gate', '', gate.name)}: {gate.decision.value}"
-    for reason in gate.reasons:
-        yield f"  {reason.decision.value}: {reason.text}"
-    for line in gate.deploys:
-        yield f"  deployed: {line}"
 
 
 def _said(event: PhaseChanged) -> str:

@@ -24,6 +24,9 @@ from pytest_phases.evidence import (
 from pytest_phases.state import schema
 from pytest_phases.state.schema import Record, Table, UnreadableRow
 
+NAME = "phases.db"
+"""The name of the file, below `.phases`."""
+
 PATIENCE = 5.0
 """How many seconds a process waits for another one that is writing."""
 

@@ -1,0 +1,70 @@
+"""Giving and taking back approvals, for the tree as it stands now."""
+
+from __future__ import annotations
+
+import getpass
+import subprocess
+from pathlib import Path
+
+from pytest_phases.errors import PhasesError
+from pytest_phases.evidence import ApprovalRecord
+from pytest_phases.gate import approvals
+from pytest_phases.gate.again import Evidence
+from pytest_phases.gate.approvals import ApprovalError
+from pytest_phases.gate.look import excluded
+from pytest_phases.gate.record import now
+from pytest_phases.gate.tree import snapshot
+from pytest_phases.plan.words import did_you_mean
+from pytest_phases.state.database import NAME, Database
+
+
+def approve(  # noqa: PLR0917 - each is an option of the command
+    root: Path, folder: Path, name: str, by: str | None, note: str, key: Path | None
+) -> ApprovalRecord:
+    """Approve the tree at `root` as it stands now, signed if the gate asks for it.
+
+    Raises PhasesError where that is not possible.
+    """
+    with Database.open(folder / NAME) as database:
+        evidence = Evidence.of(root, folder, database)
+        required = evidence.rules.approvals
+        if name not in required:
+            asked = did_you_mean(name, required) if required else "it asks for no approval"
+            raise ApprovalError(
+                f"the gate of {evidence.recorded.run.plan_file} asks for no `{name}`; {asked}"
+            )
+        if evidence.signers is not None and key is None:
+            raise ApprovalError("this gate takes signed approvals alone; name your SSH key with --key PATH")
+        tree = snapshot(root, excluded(root, folder)).digest
+        record = approvals.make(name, by or _whoever(root), note, tree, now(), signer=key)
+        problem = approvals.problem_with(record, tree, evidence.signers)
+        if problem:
+            raise ApprovalError(f"{problem}; nothing was written")
+        database.approve(record)
+        _write(root, folder, database)
+    return record
+
+
+def revoke(root: Path, folder: Path, name: str) -> None:
+    """Take back every approval of this name; raises PhasesError if there is none."""
+    with Database.open(folder / NAME) as database:
+        if not database.revoke(name):
+            raise ApprovalError(f"there is no approval `{name}` to take back")
+        _write(root, folder, database)
+
+
+def _write(root: Path, folder: Path, database: Database) -> None:
+    try:
+        Evidence.of(root, folder, database).write()
+    except OSError as error:
+        raise PhasesError(f"the verdict could not be written: {error}") from error
+
+
+def _whoever(root: Path) -> str:
+    """Who git says this is, else who the system says."""
+    command = ["git", "-C", str(root), "config", "user.email"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        found = ""
+    return found or getpass.getuser()
