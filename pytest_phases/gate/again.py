@@ -17,6 +17,7 @@ from pytest_phases.errors import PhasesError, PlanError
 from pytest_phases.events import Decision, GateResult, Reason
 from pytest_phases.evidence import ApprovalRecord, Recorded
 from pytest_phases.gate.baseline import baseline
+from pytest_phases.gate.definition import definitions
 from pytest_phases.gate.look import differs_now, digest_of_file, excluded, look, signers_of
 from pytest_phases.gate.rules import Rules, rules_of
 from pytest_phases.gate.statement import (
@@ -65,11 +66,7 @@ class Evidence:
     def rules(self) -> Rules:
         """What the plan demands, and what markers did when it ran."""
         rules = rules_of(self.plan)
-        stated = {
-            record.id: json.loads(record.definition).get("threshold")
-            for record in self.recorded.phases
-            if record.definition
-        }
+        stated = {unit: each["threshold"] for unit, each in definitions(self.recorded).items()}
         of_markers = {unit: required for unit, required in stated.items() if required is not None}
         return replace(rules, thresholds={**of_markers, **rules.thresholds})
 
@@ -80,10 +77,7 @@ class Evidence:
 
     def verdict(self) -> GateResult:
         """The decision as it follows from the evidence alone."""
-        rules = self.rules
-        return decide(
-            rules, self.recorded, look(self.recorded, rules, self.folder, self.approvals, self.signers)
-        )
+        return _decide(self, self.rules, self.signers, ())
 
     def write(self) -> None:
         """Write the verdict anew, now that approvals have changed; raises OSError."""

@@ -29,10 +29,8 @@ def approve(  # noqa: PLR0917 - each is an option of the command
         evidence = Evidence.of(root, folder, database)
         required = evidence.rules.approvals
         if name not in required:
-            asked = did_you_mean(name, required) if required else "it asks for no approval"
-            raise ApprovalError(
-                f"the gate of {evidence.recorded.run.plan_file} asks for no `{name}`; {asked}"
-            )
+            asked = did_you_mean(name, required) if required else "write `approvals:` under the gate"
+            raise ApprovalError(f"the gate of {evidence.plan.file} asks for no approval `{name}`; {asked}")
         if evidence.signers is not None and key is None:
             raise ApprovalError("this gate takes signed approvals alone; name your SSH key with --key PATH")
         tree = snapshot(root, excluded(root, folder)).digest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any
 
 from pytest_phases.errors import PhasesError
 from pytest_phases.evidence import Recorded
-from pytest_phases.gate.definition import definition_of
+from pytest_phases.gate.definition import definition_of, definitions
 from pytest_phases.model import Phase, Plan
 from pytest_phases.plan.read import read_plan
 
@@ -35,10 +34,10 @@ class Baseline:
 
         More tests, stages and phases are welcome; thresholds and the gate are judged by this plan anyway.
         """
-        definitions = {record.id: record.definition for record in recorded.phases if record.definition}
+        ran = definitions(recorded)
         for unit in self.plan.units():
-            if unit.id in definitions:
-                for what in _lacks(unit, json.loads(definitions[unit.id])):
+            if unit.id in ran:
+                for what in _lacks(unit, ran[unit.id]):
                     yield f"{_named(unit)}: {what}; it is judged by the plan of {self.ref}"
 
 

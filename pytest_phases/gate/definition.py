@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from pytest_phases.errors import PhasesError
+from pytest_phases.evidence import Recorded
 from pytest_phases.model import Phase, Stage
 
 
@@ -22,6 +25,28 @@ def definition_of(unit: Phase, threshold: float | None = None) -> dict[str, Any]
         "requires": sorted(unit.requires),
         "stages": {stage.id: _digest(stage) for stage in unit.stages},
     }
+
+
+def definitions(recorded: Recorded) -> Mapping[str, Mapping[str, Any]]:
+    """What a run wrote down of its phases and streams by `definition_of`, by id.
+
+    Raises PhasesError for what no run can have written.
+    """
+    return {record.id: _read(record.id, record.definition) for record in recorded.phases if record.definition}
+
+
+def _read(unit: str, text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    kinds = {"deps": list, "tests": list, "covers": list, "requires": list, "stages": dict}
+    sound = isinstance(found, dict) and all(isinstance(found.get(key), kind) for key, kind in kinds.items())
+    if not sound or not isinstance(found.get("threshold", ""), (int, float, type(None))):
+        raise PhasesError(
+            f"the record of phase {unit} was altered: nobody wrote such a definition; run again"
+        )
+    return found
 
 
 def _digest(stage: Stage) -> str:

@@ -22,6 +22,7 @@ _CACHE = re.compile(
     r"(?:^|/)(?:__pycache__|\.pytest_cache|\.mypy_cache|\.ruff_cache|\.hypothesis"
     r"|\.coverage(?:\.[^/]*)?|[^/]*\.(?:pyc|pyo|egg-info))(?:/|\Z)"
 )
+_ENVIRONMENT = "pyvenv.cfg"
 _NEVER_WALKED = frozenset({".git", ".tox", ".nox", "node_modules"})
 
 
@@ -68,14 +69,17 @@ def walk(root: Path, excluded: Excluded) -> Iterator[str]:
     waiting = [""]
     while waiting:
         folder = waiting.pop()
-        for entry in _entries(root / folder):
+        entries = _entries(root / folder)
+        if folder and any(entry.name == _ENVIRONMENT for entry in entries):
+            continue
+        for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if entry.name in _NEVER_WALKED or excluded.holds(path) or is_cache(path):
                 continue
-            if not entry.is_dir(follow_symlinks=False):
-                yield path
-            elif not _is_environment(entry.path):
+            if entry.is_dir(follow_symlinks=False):
                 waiting.append(path)
+            else:
+                yield path
 
 
 def look(root: Path, paths: Iterable[str]) -> dict[str, os.stat_result]:
@@ -184,10 +188,6 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
     except OSError as error:
         raise _unreadable(folder, error) from error
-
-
-def _is_environment(folder: str) -> bool:
-    return _lstat(f"{folder}/pyvenv.cfg") is not None
 
 
 def _unreadable(path: Path | str, error: OSError) -> TreeError:

@@ -335,9 +335,10 @@ def _reached(case: _Case, named: str, figure: FigureRecord, required: float) -> 
     if not (0 <= figure.reached <= _FULL and 0 <= required <= _FULL):
         recorded = f"{figure.reached:g} of {required:g} %"
         yield _incomplete(f"{named}: the recorded coverage, {recorded}, does not lie between 0 and 100")
-    elif not (threshold := judge(figure.reached, required, figure.precision)).passed:
-        if not case.is_red_for(figure.id, threshold.text):
-            yield Reason(Decision.RED, f"{named}: coverage {threshold.text}")
+        return
+    threshold = judge(figure.reached, required, figure.precision)
+    if not threshold.passed and not case.is_red_for(figure.id, threshold.text):
+        yield Reason(Decision.RED, f"{named}: coverage {threshold.text}")
     everywhere = figure.kind == GATE or figure.id.startswith(SYNC)
     parts = case.expected(ExpectedKind.PART)
     if not any(everywhere or _top(part.phase) == _top(figure.id) for part in parts):
