@@ -154,8 +154,9 @@ class ApprovalRecord:
 
 @dataclass(frozen=True, slots=True, order=True)
 class TreeEntry:
-    """A file of the tree: `mode` is `file`, `executable` or `link`; `sha256` of its content or target.
+    """A file of the tree: `mode` is `file`, `executable`, `link` or `repository`.
 
+    `sha256` is that of its content, of where a link leads, of a repository's commit and content.
     `stamp` changes whenever the file is written, even with the same content; it is no part of the digest.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from pytest_phases.errors import PhasesError
 from pytest_phases.evidence import Recorded
@@ -46,7 +46,7 @@ def _read(unit: str, text: str) -> Mapping[str, Any]:
         raise PhasesError(
             f"the record of phase {unit} was altered: nobody wrote such a definition; run again"
         )
-    return found
+    return cast("Mapping[str, Any]", found)
 
 
 def _digest(stage: Stage) -> str:

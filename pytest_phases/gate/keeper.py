@@ -46,6 +46,8 @@ class Keeper:
             plan_file=plan_file,
             plan_digest=digest_of_file(self._plan),
             commit=self._before.commit,
+            git_tree=self._before.git_tree,
+            dirty=self._before.dirty,
             tree=self._before.digest,
             versions=versions(),
         )
@@ -65,8 +67,6 @@ class Keeper:
         run = replace(
             recorder.run,
             ended=now(),
-            git_tree=after.git_tree,
-            dirty=after.dirty,
             tree_after=after.digest,
             changed=(*moved, *found.changed),
             made=found.made,
