@@ -205,7 +205,8 @@ class Figure:
     """A threshold and what was reached, in per cent; `reached` is None if it could not be measured.
 
     `id` is that of a phase, stream or sync point, or `gate`; `title` is it as shown. `passed` is the
-    verdict, `text` is it in words; `files` names the least covered files with what is missing there.
+    verdict, `text` is it in words; `problem` says why nothing could be measured, and `files` names the
+    least covered files with what is missing there.
     """
 
     id: str
@@ -216,6 +217,7 @@ class Figure:
     precision: int
     passed: bool
     text: str
+    problem: str = ""
     files: tuple[str, ...] = ()
 
     @property
@@ -251,6 +253,13 @@ def title(kind: str, node_id: str, name: str) -> str:
         return "the unphased tests"
     label = kind if kind in _WITHOUT_ID else f"{kind} {node_id}"
     return f"{label} ({name})" if name else label
+
+
+def gate_line(gate: GateResult) -> str:
+    """The gate's decision, and where to read more."""
+    count = len(gate.reasons)
+    more = f" ({count} reason{'s' if count > 1 else ''}: `pytest-phases gate` lists them)" if count else ""
+    return f"{title('gate', '', gate.name)}: {gate.decision.value}{more}"
 
 
 def gate_lines(gate: GateResult) -> Iterator[str]:

@@ -65,6 +65,11 @@ class Sources:
         """How many decimal places the project's coverage configuration gives to figures."""
         return int(self._cov.config.precision)
 
+    @property
+    def has_source(self) -> bool:
+        """Whether the configuration says what is measured."""
+        return self._listing.has_source
+
     def name(self, file: str) -> str:
         """What `files` and `figure` call a file: relative to the rootdir, or absolute if outside."""
         return self._listing.name(file)

@@ -19,8 +19,11 @@ def problems(plan: Plan, sources: Sources, may_change: Callable[[str], bool]) ->
     """
     found: list[Problem] = []
     for target in judged(plan):
-        if not any(map(may_change, target.phases)):
+        unsettled = any(map(may_change, target.phases))
+        # No stage makes a configuration; what it names one may make.
+        if not (unsettled and sources.has_source):
             found += _without_source(target, sources)
+        if not unsettled:
             found += (problem for unit in _stating(plan, target) for problem in _of_covers(unit, sources))
     return list(dict.fromkeys(found))
 

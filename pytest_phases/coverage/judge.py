@@ -81,8 +81,10 @@ class CoverageJudge:
                 return self._measured(target)
             except ScopeError as error:
                 problem = str(error)
-        text = f"coverage could not be judged ({target.required:g} % required): {problem}"
-        return Figure(node, target.kind, target.name, target.required, None, 0, passed=False, text=text)
+        text = f"coverage not measured, required {target.required:g} %"
+        return Figure(
+            node, target.kind, target.name, target.required, None, 0, passed=False, text=text, problem=problem
+        )
 
     def _measured(self, target: Target) -> Figure:
         sources = self._sources()
@@ -100,7 +102,7 @@ class CoverageJudge:
             sources.precision,
             verdict.passed,
             f"coverage {verdict.text}",
-            () if verdict.passed else reached.least,
+            files=() if verdict.passed else reached.least,
         )
 
     def close(self) -> Figure | None:

@@ -39,7 +39,7 @@ class Listing:
         self._omit = _matcher([*(self._config.run_omit or ()), *(self._config.report_omit or ())])
         self._include = _matcher(self._config.run_include)
         self._report_include = _matcher(self._config.report_include)
-        self._has_source = source.is_configured(self._config)
+        self.has_source = source.is_configured(self._config)
         self._tracers: dict[str, str] = {}
 
     def name(self, file: str) -> str:
@@ -65,7 +65,7 @@ class Listing:
             ScopeError: if the configured source is asked for and there is none, or none to be found.
         """
         entries = tuple(covers) or (SOURCE,)
-        if entries == (SOURCE,) and not self._has_source:
+        if entries == (SOURCE,) and not self.has_source:
             raise ScopeError(NO_SOURCE)
         found = {file for entry in entries for file in self._at(entry)}
         found |= {file for file in executed.files if self._is_in(file, entries)} if executed else set()
@@ -77,7 +77,7 @@ class Listing:
             return ()  # what it maps is measured elsewhere
         listed = {file for entry in covers if entry != SOURCE for file in self._at(entry)}
         kept = [file for file in listed if not self._is_omitted(file)]
-        if self._has_source:
+        if self.has_source:
             places = source.places(self._config, self._folder, self._root)
             kept = [file for file in kept if not any((self._root / file).is_relative_to(at) for at in places)]
         elif self._include is not None:
@@ -90,7 +90,7 @@ class Listing:
         """Every file on the disk that one entry of `covers` stands for, omitted or not."""
         if entry == SOURCE:
             # Beside `covers` of other phases it may well be nothing.
-            places = source.places(self._config, self._folder, self._root) if self._has_source else ()
+            places = source.places(self._config, self._folder, self._root) if self.has_source else ()
             for place in places:
                 yield from self._source_files(place)
             return
@@ -130,7 +130,7 @@ class Listing:
     def _is_reported(self, file: str) -> bool:
         """Whether coverage.py would report a file if it had been executed."""
         # With a source, coverage.py ignores what is included in the measurement.
-        measured = None if self._has_source else self._include
+        measured = None if self.has_source else self._include
         included = (one for one in (measured, self._report_include) if one is not None)
         return not self._is_omitted(file) and all(one.match(self.path(file)) for one in included)
 

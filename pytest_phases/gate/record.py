@@ -116,9 +116,8 @@ class Recorder:
 
     def judged(self, figure: Figure) -> None:
         """A threshold was judged."""
-        problem = figure.text if figure.reached is None else ""
         record = FigureRecord(
-            figure.id, figure.kind, figure.required, figure.reached, figure.precision, problem
+            figure.id, figure.kind, figure.required, figure.reached, figure.precision, figure.problem
         )
         self._write(lambda database: database.add_figure(self.run.run_id, record))
 

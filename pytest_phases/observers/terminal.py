@@ -18,6 +18,7 @@ from pytest_phases.events import (
     State,
     WaveClosed,
     WaveResult,
+    gate_line,
     gate_lines,
 )
 from pytest_phases.model import UNPHASED, Plan
@@ -89,8 +90,9 @@ class TerminalObserver:
     def pytest_phases_threshold_judged(self, figure: Figure) -> None:
         """A line for each threshold, and where most is missing if it is missed."""
         self._line(f"{figure.title}: {figure.text}", "green" if figure.passed else "red")
-        for file in figure.files:
-            self._line(f"  {file}", "red")
+        for line in (figure.problem, *figure.files):
+            if line:
+                self._line(f"  {line}", "red")
 
     @pytest.hookimpl
     def pytest_phases_phase_changed(self, event: PhaseChanged) -> None:
@@ -157,7 +159,9 @@ class TerminalObserver:
             self._reporter.write_line(warning, yellow=True)
         if result.gate is not None:
             color = _GATE_COLORS[result.gate.decision]
-            for line in gate_lines(result.gate):
+            # Nobody has asked for a gate that the plan does not state, so it is not argued about.
+            shown = gate_lines(result.gate) if self._plan.gate is not None else [gate_line(result.gate)]
+            for line in shown:
                 self._reporter.write_line(line, **{color: True})
 
 

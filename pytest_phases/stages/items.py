@@ -99,7 +99,14 @@ class StageItem(pytest.Item):
         settings, root = plan_file.settings, self.config.rootpath
         phases_dir = root / settings.phases_dir
         env = stage_environment(
-            os.environ, self.phase, self.stage.id, settings.run_id, phases_dir, str(self.path), sys.executable
+            os.environ,
+            self.phase,
+            self.stage.id,
+            settings.run_id,
+            phases_dir,
+            str(self.path),
+            sys.executable,
+            measured=settings.measured is not None,
         )
         return Command(
             script=self.stage.run,

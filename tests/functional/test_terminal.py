@@ -11,6 +11,7 @@ PLAN = """\
 ### Phase 1: Übersicht 構築
 dependencies: []
 tests: [test_a.py]
+covers: [module.py]
 coverage: 80
 locks: [db]
 Build: assets
@@ -31,10 +32,9 @@ tests: [test_d.py]
 OUTPUT = """\
 phases: plan.md, 4 phases in 3 waves, *, schedule waves
 phases: plan.md:*: phase 4 states no dependencies and starts at once; write dependencies: `[[]]` to say so
-phases: coverage thresholds are not judged in this version
 phases: locks and boundaries are not kept in this version
-phases: the gate is not judged, and nothing is deployed in this version
 phase 1 (Übersicht 構築) opened
+phase 1 (Übersicht 構築): coverage reached 100 %, required 80 %
 phase 1 (Übersicht 構築) is green: 2 passed
 wave 1 closed
 phase 2 (Fails) opened
@@ -53,6 +53,11 @@ phase *state *passed *failed *skipped *blocked *stages *time
 wave 1 (1, 4): planned 2 in parallel, ran * items at once for *s, workers *% idle
 wave 2 (2): planned alone, ran *
 wave 3 (3): planned alone, nothing ran
+gate (Deployment): red
+  red: phase 2 ended red: 1 failed
+  red: phase 2: 1 test failed: test_b.py::test_b
+  incomplete: phase 3 did not run: blocked by phase 2 (1 failed)
+  incomplete: phase 3: 1 test was blocked: test_c.py::test_c
 =* 1 failed, 3 passed, 1 skipped, 1 blocked in *
 """
 
@@ -62,7 +67,8 @@ def project(pytester, plan):
     """A plan with one phase that is red, one that it blocks, and two that are green."""
     plan(PLAN)
     pytester.makepyfile(
-        test_a="def test_a(): pass",
+        module="VALUE = 1",
+        test_a="import module\ndef test_a(): pass",
         test_b="def test_b(): assert 0",
         test_c="def test_c(): pass",
         test_d="import pytest\ndef test_d(): pass\n@pytest.mark.skip\ndef test_s(): pass",
