@@ -256,10 +256,11 @@ def title(kind: str, node_id: str, name: str) -> str:
 
 
 def gate_line(gate: GateResult) -> str:
-    """The gate's decision, and where to read more."""
-    count = len(gate.reasons)
-    more = f" ({count} reason{'s' if count > 1 else ''}: `pytest-phases gate` lists them)" if count else ""
-    return f"{title('gate', '', gate.name)}: {gate.decision.value}{more}"
+    """The gate's decision, the first reason against it, and where to read more."""
+    first = f": {gate.reasons[0].text}" if gate.reasons else ""
+    count = len(gate.reasons) - 1
+    more = f" (and {count} more: `pytest-phases gate`)" if count > 0 else ""
+    return f"{title('gate', '', gate.name)}: {gate.decision.value}{first}{more}"
 
 
 def gate_lines(gate: GateResult) -> Iterator[str]:

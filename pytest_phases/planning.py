@@ -37,6 +37,8 @@ def make_settings(config: pytest.Config) -> Settings:
     Raises UsageError with every problem of the plan and of the options.
     """
     path = options.plan_path(config, config.option.phases)
+    if path is None and config.option.phases_deploy:
+        raise pytest.UsageError("--phases-deploy: there is no plan; name it with --phases")
     settings = Settings(
         run_id=uuid.uuid4().hex,
         phases_dir=below(options.phases_dir(config), config.rootpath),
@@ -47,6 +49,11 @@ def make_settings(config: pytest.Config) -> Settings:
         return settings
     _check_rootdir(config, path)
     plan = _read(path, config)
+    if config.option.phases_deploy and not (plan.gate is not None and plan.gate.stages):
+        raise pytest.UsageError(
+            f"--phases-deploy: {plan.file} says nothing of deploying; write a `Deploy:` stage under its "
+            "`### Gate:` heading"
+        )
     _refuse(measuring.problems(config, plan))
     return replace(
         settings,

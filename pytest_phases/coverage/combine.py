@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from coverage import CoverageData
+from coverage.exceptions import CoverageException
 
 from pytest_phases.coverage import contexts
 from pytest_phases.coverage.payload import Measured, Payload, PayloadError
@@ -35,7 +37,6 @@ class Combined:
         self._all = Payload()
         self._unwritten: dict[tuple[str, str], None] = {}
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
-        (folder / FOLDER / "parts").mkdir(parents=True, exist_ok=True)
 
     @property
     def measured(self) -> Measured:
@@ -91,14 +92,24 @@ class Combined:
             phase, worker = key
             packed = self._parts[key].to_bytes()
             name = f"{FOLDER}/parts/{quote(phase, safe='')}@{quote(worker, safe='')}.part"
-            (self._folder / name).write_bytes(packed)
             digest = hashlib.sha256(packed).hexdigest()
-            self._record(PartRecord(phase, worker, name, digest, self._problems[key]))
+            problem = self._problems[key] or self._store(self._folder / name, packed)
+            self._record(PartRecord(phase, worker, name, digest, problem))
+
+    @staticmethod
+    def _store(path: Path, packed: bytes) -> str:
+        """Write a part, and say what stands against it."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(packed)
+        except OSError as error:
+            return f"it could not be written: {error.strerror or error}"
+        return ""
 
     def write_data(self, root: Path) -> None:
         """Leave everything in coverage.py's own format, with absolute paths, so that it can make reports."""
-        file = self._folder / FOLDER / DATA
-        file.unlink(missing_ok=True)
-        data = CoverageData(basename=str(file))
-        self._all.renamed(lambda name: str(root / name)).fill(data)
-        data.close()
+        data = CoverageData(basename=str(self._folder / FOLDER / DATA))
+        # A folder that cannot be written is told by the parts, which lie there as well.
+        with suppress(OSError, CoverageException), closing(data):
+            data.erase()
+            self._all.renamed(lambda name: str(root / name)).fill(data)
