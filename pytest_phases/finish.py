@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pytest_phases.gate.keeper import Keeper
     from pytest_phases.gate.record import Recorder
     from pytest_phases.model import Plan, Stage
+
+_HOOK = "pytest_phases_gate_check"
 
 
 class Finish:
@@ -76,17 +79,15 @@ class Finish:
             gate = self._deploy(self._keeper, plan, plan.gate.stages)
         return replace(result, gate=gate)
 
-    def _conditions(self, result: RunResult) -> Iterator[str]:
+    def _conditions(self, result: RunResult) -> list[str]:
         """What the project's own hooks have against a green gate; one that raises has something too."""
         try:
             answers = self._config.hook.pytest_phases_gate_check(config=self._config, result=result)
-        except Exception as error:
-            yield f"pytest_phases_gate_check raised {type(error).__name__}: {error}"
-            return
-        for answer in answers:
-            for text in answer if isinstance(answer, (list, tuple)) else (answer,):
-                is_text = isinstance(text, str)
-                yield text if is_text else f"pytest_phases_gate_check returned {text!r}, which is no text"
+            lists = (answer if isinstance(answer, (list, tuple)) else (answer,) for answer in answers)
+            return [_condition(text) for text in chain.from_iterable(lists)]
+        # By these a test ends itself, or a program: neither is an Exception.
+        except (Exception, SystemExit, pytest.fail.Exception, pytest.skip.Exception) as error:
+            return [f"{_HOOK} raised {type(error).__name__}: {error}"]
 
     # Deploying ------------------------------------------------------------------------------------
 
@@ -114,3 +115,8 @@ class Finish:
                 break
         self._deployed = all(each.ok for each in deploys)
         return keeper.deployed(self._recorder, plan, deploys)
+
+
+def _condition(text: object) -> str:
+    says_something = isinstance(text, str) and text.strip()
+    return str(text) if says_something else f"{_HOOK} returned {text!r}, which is no text"

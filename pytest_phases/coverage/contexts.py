@@ -21,6 +21,6 @@ def of_phase(phase: str) -> str:
 
 
 def of_fixture(base: str, name: str, parameter: int | None) -> str:
-    """`fixture tests/conftest.py::server[0]`: where it is defined, its name and its parameter's index."""
+    """`fixture tests::server[0]`: where it is defined, its name and its parameter's index."""
     where = f"{base}::" if base else ""
     return f"fixture {where}{name}" + (f"[{parameter}]" if parameter is not None else "")

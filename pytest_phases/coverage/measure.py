@@ -62,6 +62,7 @@ class Measurement:
         self._by_test = getattr(config.option, "cov_context", None) == "test"
         self._subprocesses: Subprocesses | None = None
         self._sent: dict[tuple[str, str], int] = {}
+        self._has_run = False
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionstart(self) -> Generator[None]:
@@ -90,9 +91,10 @@ class Measurement:
             try:
                 return (yield)
             finally:
-                if nextitem is None:
-                    # Session fixtures were torn down just now.
+                if nextitem is None and self._has_run:
+                    # Session fixtures were torn down just now; a worker that ran nothing had none.
                     self.leave(AFTERWARDS)
+        self._has_run = True
         context = contexts.of_phase(phase)
         if self._by_test:
             # pytest-cov names contexts by these, and will again: they are as good as the phase.

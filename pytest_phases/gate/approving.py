@@ -25,7 +25,7 @@ def approve(  # noqa: PLR0917 - each is an option of the command
 
     Raises PhasesError where that is not possible.
     """
-    with Database.open(folder / NAME) as database:
+    with _existing(folder) as database:
         evidence = Evidence.of(root, folder, database)
         required = evidence.rules.approvals
         if name not in required:
@@ -45,10 +45,16 @@ def approve(  # noqa: PLR0917 - each is an option of the command
 
 def revoke(root: Path, folder: Path, name: str) -> None:
     """Take back every approval of this name; raises PhasesError if there is none."""
-    with Database.open(folder / NAME) as database:
+    with _existing(folder) as database:
         if not database.revoke(name):
             raise ApprovalError(f"there is no approval `{name}` to take back")
         _write(root, folder, database)
+
+
+def _existing(folder: Path) -> Database:
+    """The database of a run; nothing is made where there was none."""
+    Database.open(folder / NAME, read_only=True).close()
+    return Database.open(folder / NAME)
 
 
 def _write(root: Path, folder: Path, database: Database) -> None:

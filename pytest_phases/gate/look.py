@@ -13,7 +13,10 @@ from pytest_phases.gate.rules import Found, Rules
 from pytest_phases.gate.tree import Tree, differences
 from pytest_phases.model import Plan
 
-PARTS = "coverage/parts"
+COVERAGE = "coverage"
+"""The folder of what was measured, below `.phases`."""
+
+PARTS = f"{COVERAGE}/parts"
 """Where the parts of coverage data lie, below `.phases`."""
 
 

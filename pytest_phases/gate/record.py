@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
@@ -25,6 +26,7 @@ from pytest_phases.evidence import (
     digest_of,
 )
 from pytest_phases.gate.definition import definition_of
+from pytest_phases.gate.look import COVERAGE
 from pytest_phases.gate.rules import rules_of
 from pytest_phases.model import UNPHASED, Crew, Phase, Plan
 from pytest_phases.state.database import NAME, Database, DatabaseError
@@ -59,7 +61,11 @@ class Recorder:
 
     def begun(self, plan: Plan, table: Table) -> None:
         """Everything is collected; what was deselected must exist for a green gate all the same."""
-        self._units, self._thresholds = tuple(plan.units()), rules_of(plan).thresholds
+        rules = rules_of(plan)
+        self._units, self._thresholds = tuple(plan.units()), rules.thresholds
+        if rules.required is None and not rules.thresholds:
+            # Nobody measures, so nobody else removes what an earlier run has measured.
+            shutil.rmtree(self._folder / COVERAGE, ignore_errors=True)
         self._expected.update(Expected(ExpectedKind.PHASE, unit.id) for unit in self._units)
         self._expected.update(
             Expected(ExpectedKind.STAGE, unit.id, f"{self._stage_prefix}::{unit.id}::{stage.id}")

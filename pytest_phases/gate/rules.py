@@ -19,7 +19,7 @@ class Rules:
     requires whatever the run knew besides. `required` is the gate's own threshold; `thresholds` are
     those of phases, streams and sync points (`sync:1` is the first) by id. `streams` are those of the
     required phases, and `stages` pairs of a phase or stream and a stage's id: a run that did not know
-    them ran another plan.
+    them ran another plan. `syncs` are the names of the sync points.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Rules:
     allow_empty: tuple[str, ...]
     streams: tuple[str, ...] = ()
     stages: tuple[tuple[str, str], ...] = ()
+    syncs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def rules_of(plan: Plan) -> Rules:
         allow_empty=gate.allow_empty if gate is not None else (),
         streams=tuple(stream.id for phase in required for stream in phase.streams),
         stages=tuple((unit.id, stage.id) for unit in units for stage in unit.stages),
+        syncs=tuple(sync.name for sync in plan.syncs),
     )
 
 

@@ -90,7 +90,7 @@ class _Case:
         """A phase, stream or sync point as messages call it."""
         if unit == AFTERWARDS:
             return "after the last item"
-        names = {record.id: record.name for record in self.recorded.phases if record.id.startswith(SYNC)}
+        names = {f"{SYNC}{number}": name for number, name in enumerate(self.rules.syncs, 1)}
         return title(_kind(unit), unit, names.get(unit, ""))
 
     def is_red_for(self, unit: str, reason: str) -> bool:

@@ -13,6 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from pytest_phases import cli, events, hookspecs
+from pytest_phases.evidence import Recorded, RunRecord
+from pytest_phases.gate.statement import statement_data, verdict_data
 from pytest_phases.plan.keys import ALIASES, KEYS
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -98,9 +100,61 @@ def test_every_hook_is_documented_with_its_arguments() -> None:
 
 @pytest.mark.parametrize(
     "described",
-    [events.RunStarted, events.PhaseChanged, events.WaveClosed, events.RunResult, events.WaveResult],
+    [
+        events.RunStarted,
+        events.PhaseChanged,
+        events.WaveClosed,
+        events.Figure,
+        events.RunResult,
+        events.WaveResult,
+        events.GateResult,
+        events.Reason,
+    ],
 )
 def test_every_field_of_what_hooks_are_given_is_documented(described: type) -> None:
     """docs/hooks.md names each field of an event in code type."""
     words = set(re.findall(r"`(\w+)`", _text("docs/hooks.md")))
     assert {field.name for field in dataclasses.fields(described)} <= words
+
+
+# The command and the gate ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(cli.main.commands))
+def test_every_command_is_in_the_reference_with_its_options(name: str) -> None:
+    """docs/options.md has a row for each command and speaks of each of its options."""
+    section = _text("docs/options.md").partition("\n## The command")[2].partition("\n## ")[0]
+    options = [param.opts[-1] for param in cli.main.commands[name].params if param.opts[-1].startswith("--")]
+    assert f"| `pytest-phases {name}" in section
+    assert [option for option in options if option not in section] == []
+
+
+@pytest.mark.parametrize("option", [param.opts[-1] for param in cli.main.commands["gate"].params])
+def test_every_option_of_the_gate_is_on_its_page(option: str) -> None:
+    """The table of docs/gate.md has a row for it."""
+    assert re.search(rf"^\| `{option}\b", _text("docs/gate.md"), re.MULTILINE)
+
+
+def test_every_decision_is_on_the_page_of_the_gate() -> None:
+    """The table at the top says what each means, and knows no other."""
+    section = _text("docs/gate.md").partition("\n## What the decision means\n")[2].partition("\n## ")[0]
+    decisions = [decision.value for decision in events.Decision]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == decisions
+
+
+NOTHING = Recorded(RunRecord("run", "2026-01-01T00:00:00+00:00", "plan.md", "0" * 64, tree="0" * 64))
+GATE = events.GateResult("Deployment", events.Decision.GREEN)
+
+
+def test_every_field_of_the_verdict_is_documented() -> None:
+    """docs/gate.md has a row for each field of verdict.json, in the same order."""
+    section = _text("docs/gate.md").partition("\n### verdict.json\n")[2].partition("\n### ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(verdict_data(GATE, NOTHING, ()))
+
+
+def test_every_field_of_the_statement_is_documented() -> None:
+    """docs/gate.md speaks of each field of the statement's predicate."""
+    statement = statement_data(GATE, NOTHING)
+    assert statement is not None
+    section = _text("docs/gate.md").partition("\n### verdict.intoto.json\n")[2].partition("\n## ")[0]
+    assert re.findall(r"`predicate\.(\w+)`", section) == list(statement["predicate"])

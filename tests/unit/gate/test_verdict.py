@@ -202,6 +202,7 @@ def test_rules_say_what_the_plan_demands() -> None:
         allow_empty=("3",),
         streams=("2/A", "2/B"),
         stages=(("1", "build-wheel"),),
+        syncs=("Frozen",),
     )
 
 
@@ -393,7 +394,7 @@ NOT_GREEN: dict[str, Case] = {
             "the gate: coverage was not judged, and the plan requires 75 %",
             "phase 2: coverage was not judged, and the plan requires 85 %",
             "stream 2/A: coverage was not judged, and the plan requires 85 %",
-            "sync point: coverage was not judged, and the plan requires 80 %",
+            "sync point (Frozen): coverage was not judged, and the plan requires 80 %",
         ],
     ),
     "an expected test taken out with its record": (

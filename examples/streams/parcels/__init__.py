@@ -1,0 +1,1 @@
+"""Postage and labels for parcels."""
