@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing, suppress
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from coverage import CoverageData
 from coverage.exceptions import CoverageException
 
 from pytest_phases.coverage import contexts
-from pytest_phases.coverage.payload import Measured, Payload, PayloadError
+from pytest_phases.coverage.payload import Payload, PayloadError, is_current, unversioned
 from pytest_phases.evidence import PartRecord
 
 FOLDER = "coverage"
@@ -24,11 +25,12 @@ DATA = "phases.coverage"
 class Combined:
     """What all workers have measured so far, by context, file and line.
 
-    `folder` is that of the run's files (`.phases`); every part is written there, and `record` is
-    told of it. Parts of earlier runs are removed: they say nothing of this one.
+    `root` is the rootdir, `folder` that of the run's files (`.phases`); every part is written there,
+    and `record` is told of it. Parts of earlier runs are removed: they say nothing of this one.
     """
 
-    def __init__(self, folder: Path, record: Callable[[PartRecord], None]) -> None:
+    def __init__(self, root: Path, folder: Path, record: Callable[[PartRecord], None]) -> None:
+        self._root = root.resolve()
         self._folder = folder
         self._record = record
         self._parts: dict[tuple[str, str], Payload] = {}
@@ -38,20 +40,10 @@ class Combined:
         self._unwritten: dict[tuple[str, str], None] = {}
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
 
-    @property
-    def measured(self) -> Measured:
-        """Context, then file, then lines or arcs."""
-        return self._all.measured
-
-    @property
-    def tracers(self) -> Mapping[str, str]:
-        """The files that a coverage plugin has traced, with its name."""
-        return self._all.tracers
-
-    @property
-    def arcs(self) -> bool:
-        """Whether branches are measured."""
-        return self._all.arcs
+    def current(self) -> Payload:
+        """All that was measured of files as they are now, relative to the rootdir."""
+        still = cache(partial(is_current, root=self._root))
+        return self._all.selected(still).renamed(unversioned)
 
     def take(self, worker: str, phase: str, packed: bytes, fixtures: Iterable[str], problem: str) -> None:
         """Add what a worker has handed over; what cannot be read is recorded with the reason."""
@@ -106,10 +98,10 @@ class Combined:
             return f"it could not be written: {error.strerror or error}"
         return ""
 
-    def write_data(self, root: Path) -> None:
+    def write_data(self) -> None:
         """Leave everything in coverage.py's own format, with absolute paths, so that it can make reports."""
         data = CoverageData(basename=str(self._folder / FOLDER / DATA))
         # A folder that cannot be written is told by the parts, which lie there as well.
         with suppress(OSError, CoverageException), closing(data):
             data.erase()
-            self._all.renamed(lambda name: str(root / name)).fill(data)
+            self.current().renamed(lambda name: str(self._root / name)).fill(data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 
 from pytest_phases.coverage.analysis import Sources
 from pytest_phases.coverage.attribution import attribute
@@ -18,7 +17,6 @@ class CoverageJudge:
     """Every threshold of a run but those in `left`, which says for each why it cannot be judged.
 
     `impossible` says why nothing is measured at all, empty if it is: a threshold is then missed.
-    Figures are of the tree below `root`.
     """
 
     def __init__(
@@ -29,9 +27,7 @@ class CoverageJudge:
         left: Mapping[str, str],
         *,
         impossible: str,
-        root: Path,
     ) -> None:
-        self._root = root
         self.combined = combined
         self._targets = {target.id: target for target in targets}
         self._left = {
@@ -88,9 +84,8 @@ class CoverageJudge:
 
     def _measured(self, target: Target) -> Figure:
         sources = self._sources()
-        executed = attribute(
-            self.combined.measured, self.combined.contexts_of(target.phases), self.combined.tracers
-        )
+        payload = self.combined.current()
+        executed = attribute(payload.measured, self.combined.contexts_of(target.phases), payload.tracers)
         reached = sources.figure(sources.files(target.covers, executed), executed)
         verdict = judge(reached.percent, target.required, sources.precision)
         return Figure(
@@ -108,5 +103,5 @@ class CoverageJudge:
     def close(self) -> Figure | None:
         """Nothing is measured any more: write it all down, and judge the gate's own threshold."""
         self.combined.write()
-        self.combined.write_data(self._root)
+        self.combined.write_data()
         return self.judge(GATE) if GATE in self._targets else None

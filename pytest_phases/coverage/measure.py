@@ -16,7 +16,7 @@ import pytest
 from coverage import Coverage, CoverageData
 
 from pytest_phases.coverage import contexts
-from pytest_phases.coverage.payload import Payload, relative
+from pytest_phases.coverage.payload import Payload, versioned
 from pytest_phases.coverage.subprocesses import Subprocesses
 from pytest_phases.evidence import AFTERWARDS
 
@@ -62,6 +62,7 @@ class Measurement:
         self._by_test = getattr(config.option, "cov_context", None) == "test"
         self._subprocesses: Subprocesses | None = None
         self._sent: dict[tuple[str, str], int] = {}
+        self._versions: dict[str, str] = {}
         self._has_run = False
 
     @pytest.hookimpl(wrapper=True)
@@ -71,13 +72,21 @@ class Measurement:
         theirs = plugin.cov_controller if plugin is not None else None
         if theirs is not None:
             theirs.cov.switch_context(contexts.OUTSIDE)
-            self._before = Payload.of(_data(theirs.cov)).renamed(self._relative)
+            self._before = Payload.of(_data(theirs.cov)).renamed(self._loaded)
         yield
         if theirs is not None:
             self._cov = plugin.cov_controller.cov
         if self._cov is not None:
             self._subprocesses = Subprocesses(self._cov.config)
             self._config.add_cleanup(self._subprocesses.stop)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self) -> None:
+        """Note which version of the sources this process has loaded, before a stage makes another one."""
+        if self._cov is not None:
+            self._switch(contexts.OUTSIDE)
+            for file in _data(self._cov).measured_files():
+                self._loaded(file)
 
     # Whose lines --------------------------------------------------------------------------------
 
@@ -168,7 +177,7 @@ class Measurement:
         if self._cov is not None:
             payload.update(self._newly_measured(self._cov))
         if self._subprocesses is not None:
-            payload.update(self._subprocesses.take().renamed(self._relative))
+            payload.update(self._subprocesses.take().renamed(lambda file: versioned(file, self._root)))
             unread = self._subprocesses.unread()
             problem = f"a process left unreadable coverage data: {', '.join(unread)}" if unread else ""
         self._hand_over(Part(phase, payload, tuple(sorted(self._used.get(phase, ()))), problem))
@@ -187,10 +196,13 @@ class Measurement:
                 if self._sent.get((context, file)) != len(lines):
                     self._sent[context, file] = len(lines)
                     payload.add(names[context], file, lines)
-        return payload.renamed(self._relative)
+        return payload.renamed(self._loaded)
 
-    def _relative(self, file: str) -> str:
-        return relative(file, self._root)
+    def _loaded(self, file: str) -> str:
+        """What a part calls a file that this process has loaded: in the version it had when first seen."""
+        if file not in self._versions:
+            self._versions[file] = versioned(file, self._root)
+        return self._versions[file]
 
 
 def _data(cov: Coverage) -> CoverageData:

@@ -7,6 +7,7 @@ checkout of its own.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -22,6 +23,10 @@ from pytest_phases.errors import PhasesError
 Lines: TypeAlias = "set[int] | set[tuple[int, int]]"
 Measured: TypeAlias = "dict[str, dict[str, Lines]]"
 """Context, then file, then the lines that were executed, or the arcs between lines."""
+
+
+# No name ends in this and a digest, so a part needs no other place for the version.
+_VERSION = "@sha256:"
 
 
 class PayloadError(PhasesError):
@@ -113,6 +118,17 @@ class Payload:
         payload.tracers = {file: tracer for file in files if (tracer := data.file_tracer(file))}
         return payload
 
+    def selected(self, keep: Callable[[str], bool]) -> Payload:
+        """The part of it that is about some of the files."""
+        return Payload(
+            self.arcs,
+            {
+                context: {file: lines for file, lines in files.items() if keep(file)}
+                for context, files in self.measured.items()
+            },
+            {file: tracer for file, tracer in self.tracers.items() if keep(file)},
+        )
+
     def renamed(self, name: Callable[[str], str]) -> Payload:
         """The same with every file called otherwise."""
         again = Payload(self.arcs, tracers={name(file): tracer for file, tracer in self.tracers.items()})
@@ -122,7 +138,31 @@ class Payload:
         return again
 
 
-def relative(file: str, root: Path) -> str:
-    """A file as a payload calls it; `root` is free of links, as paths are that coverage.py records."""
+def versioned(file: str, root: Path) -> str:
+    """A file as a part calls it: relative to `root` if it lies below it, and its version at this moment.
+
+    A stage may make a file anew, and what was executed of the former one says nothing of it. `root`
+    is free of links, as paths are that coverage.py records.
+    """
     path = PurePath(root, file)
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else file
+    name = path.relative_to(root).as_posix() if path.is_relative_to(root) else file
+    return f"{name}{_VERSION}{_digest(Path(path))}"
+
+
+def is_current(name: str, root: Path) -> bool:
+    """Whether a file that a part names is still the one that was executed."""
+    file, _, version = name.rpartition(_VERSION)
+    return _digest(root / file) == version
+
+
+def unversioned(name: str) -> str:
+    """The file that a part names."""
+    return name.rpartition(_VERSION)[0]
+
+
+def _digest(path: Path) -> str:
+    """The sha256 of a file; nothing for one that is not there, or that code was only said to be in."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return ""

@@ -13,8 +13,10 @@ from typing import Any
 from pytest_phases.errors import PhasesError
 from pytest_phases.evidence import Recorded
 from pytest_phases.gate.definition import definition_of, definitions
-from pytest_phases.model import Phase, Plan
+from pytest_phases.gate.look import outputs
+from pytest_phases.model import Crew, Phase, Plan
 from pytest_phases.plan.read import read_plan
+from pytest_phases.plan.selectors import lies_at
 
 
 class BaselineError(PhasesError):
@@ -39,6 +41,19 @@ class Baseline:
             if unit.id in ran:
                 for what in _lacks(unit, ran[unit.id]):
                     yield f"{_named(unit)}: {what}; it is judged by the plan of {self.ref}"
+        yield from self._written(recorded)
+
+    def _written(self, recorded: Recorded) -> Iterator[str]:
+        """What the run left in the tree by leave of its own plan alone."""
+        allowed = outputs(self.plan)
+        builds = any(stage.crew is Crew.BUILD for unit in self.plan.units() for stage in unit.stages)
+        for made in recorded.run.made:
+            path, _, what = made.rpartition(" ")
+            if not (builds and what == "(new)") and not any(lies_at(path, output) for output in allowed):
+                yield (
+                    f"{made} while the run ran, which the plan of {self.ref} allows no stage; "
+                    "run again when that plan declares it in the outputs of one"
+                )
 
 
 def _lacks(unit: Phase, run: Mapping[str, Any]) -> Iterator[str]:
@@ -78,7 +93,8 @@ def baseline(root: Path, ref: str, plan_file: str) -> Iterator[Baseline]:
 
 def _content(root: Path, ref: str, file: str) -> bytes:
     """A file as it stands in a commit."""
-    command = ["git", "-C", str(root), "show", "--end-of-options", f"{ref}:./{file}"]
+    # Of a commit and nothing else: an empty ref would be the index, which is the change's own.
+    command = ["git", "-C", str(root), "show", "--end-of-options", f"{ref}^{{commit}}:./{file}"]
     try:
         done = subprocess.run(command, capture_output=True, check=False)
     except OSError as error:

@@ -229,3 +229,126 @@ def test_fact_14_pytest_cov_judges_twice_and_may_contradict_itself(pytester, run
     if "FAIL Required" not in result.stdout.str():
         pytest.skip("this pytest-cov judges once")
     assert result.ret == 0
+
+
+BESIDE_ONE_THAT_IS_NOT_STARTED = """
+import coverage
+
+cov = coverage.Coverage(data_file=None, include=["*measured.py"])
+cov.start()
+import measured
+other = coverage.Coverage(data_file=None)
+other.get_option("run:source"), other.config.precision, other.get_exclude_list()
+measured.used()
+cov.stop()
+data = cov.get_data()
+(file,) = data.measured_files()
+print(sorted(data.lines(file)), len(other._analyze("measured.py").statements))
+"""
+
+
+def test_fact_09_one_that_is_not_started_takes_nothing(pytester, script):
+    """A second object may read the configuration and analyse sources while the first one measures."""
+    pytester.makepyfile(measured=MODULE)
+
+    assert script(BESIDE_ONE_THAT_IS_NOT_STARTED) == "[1, 3, 4] 3"
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_fact_09_the_object_of_pytest_cov_is_there_when_the_session_starts(workers, pytester, run, notes):
+    """In the one process and in each worker, started; on a controller of workers there is one as well."""
+    pytester.makepyfile(
+        measured=MODULE,
+        test_one="import measured\ndef test_1(): measured.used()",
+        conftest="""
+            from notes import note
+
+            def pytest_collection_finish(session):
+                cov = session.config.pluginmanager.getplugin("_cov").cov_controller.cov
+                note(type(cov).__module__.split(".")[0], cov._started)
+        """,
+    )
+
+    assert run("-p", "no:phases", "--cov=measured", "--cov-report=", workers).ret == 0
+
+    places = ["main"] if workers == "-n0" else ["gw0", "gw1"]
+    assert all(notes.of(place) == ["coverage True"] for place in places)
+
+
+SWITCHES = """
+import coverage, measured
+
+cov = coverage.Coverage(data_file=None, include=["*measured.py"])
+cov.start()
+cov.switch_context("phase 1")
+measured.used()
+print(len(cov._data.measured_files()), end=" ")
+cov.switch_context("")
+print(len(cov._data.measured_files()), sorted(cov._data.measured_contexts()))
+cov.stop()
+"""
+
+
+def test_fact_13_switching_the_context_hands_over_what_was_measured(pytester, script):
+    """From then on it is in the data, under the context before, without `get_data` and what that warns of."""
+    pytester.makepyfile(measured=MODULE)
+
+    assert script(SWITCHES, COVERAGE_CORE="ctrace") == "0 1 ['phase 1']"
+
+
+def test_fact_13_contexts_that_are_the_projects_own_conflict(pytester, script):
+    """With a dynamic context of its own coverage.py warns of every switch, and names no phase."""
+    pytester.makepyfile(measured=MODULE)
+    (pytester.path / ".coveragerc").write_text("[run]\ndynamic_context = test_function\n")
+
+    said = script("""
+        import coverage, measured, warnings
+
+        cov = coverage.Coverage(data_file=None, include=["*measured.py"])
+        cov.start()
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            cov.switch_context("phase 1")
+        cov.stop()
+        print(*(warning.message for warning in warned))
+    """)
+
+    assert "dynamic-conflict" in said
+
+
+CHILD = """
+import coverage, os, pathlib, subprocess, sys
+
+pathlib.Path("data").mkdir()
+config = coverage.Coverage(include=["*measured.py"]).config.copy()
+config.data_file, config.parallel, config.context = os.path.abspath("data/part"), True, "phase 1"
+os.environ["COVERAGE_PROCESS_CONFIG"] = config.serialize()
+subprocess.run([sys.executable, "-c", "import measured; measured.used()"], check=True, cwd={cwd!r})
+for path in pathlib.Path("data").iterdir():
+    data = coverage.CoverageData(str(path))
+    data.read()
+    (file,) = data.measured_files()
+    print(sorted(data.measured_contexts()), sorted(data.lines(file)))
+    data.close()
+"""
+
+
+def test_fact_13_coverage_has_installed_a_file_that_measures_subprocesses(pytester, script, monkeypatch):
+    """A Python that finds a configuration in its environment measures itself, wherever it is started."""
+    pytester.makepyfile(measured=MODULE)
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+
+    said = script(CHILD.format(cwd=str(pytester.mkdir("elsewhere"))), COVERAGE_CORE="ctrace")
+
+    assert said == "['phase 1'] [1, 3, 4]"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python has sys.monitoring from 3.12 on")
+def test_fact_13b_the_core_is_chosen_by_the_environment_when_measuring_starts(pytester, script):
+    """What is set before wins over what the environment of the run had."""
+    pytester.makepyfile(measured=MODULE)
+
+    chosen = 'import os\nos.environ["COVERAGE_CORE"] = "ctrace"\n'
+    contexts = json.loads(script(chosen + BY_CONTEXT, COVERAGE_CORE="sysmon"))
+
+    assert contexts["4"] == ["phase 1", "phase 2"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import io
 import json
 import subprocess
 import sys
@@ -297,11 +296,13 @@ def percent(
 
 
 WAYS = [
-    pytest.param(["-n0"], id="n0"),
-    pytest.param(["-n0", "--phases-schedule=flow"], id="n0-flow"),
-    pytest.param(["-n2"], id="n2"),
-    pytest.param(["-n2", "--phases-schedule=flow"], id="n2-flow"),
-    pytest.param(["-n4"], id="n4"),
+    pytest.param("statements", ["-n0"], id="statements, n0"),
+    pytest.param("statements", ["-n2", "--phases-schedule=flow"], id="statements, n2, flow"),
+    pytest.param("statements", ["-n4"], id="statements, n4"),
+    pytest.param("branches", ["-n0"], id="branches, n0"),
+    pytest.param("branches", ["-n0", "--phases-schedule=flow"], id="branches, n0, flow"),
+    pytest.param("branches", ["-n2"], id="branches, n2"),
+    pytest.param("branches", ["-n4", "--phases-schedule=flow"], id="branches, n4, flow"),
 ]
 
 
@@ -312,8 +313,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("mode", SETTINGS)
+@pytest.mark.parametrize(("mode", "way"), WAYS)
 def test_two_of_four_phases_are_red_by_their_own_tests(mode, way, project, run, alone, reached, states):
     """Exactly those that test their code badly, with the figures of an independent computation."""
     (project.path / ".coveragerc").write_text(SETTINGS[mode], encoding="utf-8")

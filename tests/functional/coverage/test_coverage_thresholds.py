@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-SCHEDULES = pytest.mark.parametrize("schedule", ["waves", "flow"])
 WORKERS = pytest.mark.parametrize("workers", ["-n0", "-n2"])
 
 
@@ -47,16 +46,23 @@ def two(pytester, plan, journal):
 # A shortfall ----------------------------------------------------------------------------------
 
 
-@WORKERS
-@SCHEDULES
-def test_a_shortfall_blocks_what_depends_on_it(workers, schedule, two, run, states, phases, outcomes, journal):
+@pytest.mark.parametrize(
+    ("workers", "schedule"), [("-n0", "flow"), ("-n2", "waves"), ("-n2", "flow")], ids=str
+)
+def test_a_shortfall_blocks_what_depends_on_it(
+    workers, schedule, two, run, states, phases, outcomes, journal
+):
     """The phase is red although every test of it passed, and nothing below it runs."""
     result = run("--phases=plan.md", workers, f"--phases-schedule={schedule}")
 
     assert result.ret == 1
     assert states() == {"1": "red", "2": "blocked", "3": "green"}
     assert phases()["1"]["reason"] == "coverage reached 50 %, required 80 %"
-    assert outcomes().as_dict() == {"test_library": "passed", "test_program": "skipped", "test_beside": "passed"}
+    assert outcomes().as_dict() == {
+        "test_library": "passed",
+        "test_program": "skipped",
+        "test_beside": "passed",
+    }
     assert journal.names == ["beside"]
 
 
@@ -110,6 +116,7 @@ def test_a_shortfall_names_the_least_covered_files(pytester, plan, run, figures)
             "pkg/never.py  0 %  missing 1-3",
             "pkg/good.py  90 %  missing 11",
         ],
+        "problem": "",
     }
 
 
@@ -151,7 +158,10 @@ def test_what_is_printed_and_the_exit_status_agree(
     figure = figures()["1"]
     shown = figure["text"].split()
     assert figure["reached"] == pytest.approx(executed / 10)
-    assert (figure["passed"], states()["1"], result.ret) == (passed, *(("green", 0) if passed else ("red", 1)))
+    assert (figure["passed"], states()["1"], result.ret) == (
+        passed,
+        *(("green", 0) if passed else ("red", 1)),
+    )
     assert (float(shown[2]) >= float(shown[5])) is passed
 
 
@@ -260,6 +270,33 @@ def test_a_wide_fixture_that_parallel_phases_share_counts_for_both(workers, pyte
     assert reached() == {"1": 80, "2": 80}
 
 
+@WORKERS
+def test_a_teardown_that_fails_at_the_end_of_a_phase_belongs_to_it(workers, pytester, plan, run, states):
+    """What is torn down there, although a test beside would use it again, is reported at the last test."""
+    plan("### Phase 1: One\ndependencies: []\ncovers: [library.py]\ncoverage: 1\n### Phase 2: Two\n")
+    pytester.makepyfile(
+        library=module(8, 10),
+        test_both="""
+            import library, pytest
+
+            @pytest.fixture(scope="module")
+            def wide():
+                yield
+                assert not library.use
+
+            @pytest.mark.phase(1)
+            def test_1(wide): pass
+            @pytest.mark.phase(2, deps=[])
+            def test_2(): pass
+        """,
+    )
+
+    result = run("--phases=plan.md", workers)
+
+    assert result.parseoutcomes() == {"passed": 2, "errors": 1}
+    assert states() == {"1": "red", "2": "green"}
+
+
 # What is left out -----------------------------------------------------------------------------
 
 
@@ -349,7 +386,8 @@ def test_a_worker_that_crashes_makes_its_phase_red(two, run, figures, states):
     assert result.ret == 1
     assert states() == {"1": "red", "2": "blocked", "3": "green"}
     assert figures()["1"]["reached"] is None
-    assert "worker gw0 handed over no coverage data of phase 1" in figures()["1"]["text"]
+    assert figures()["1"]["problem"] == "worker gw0 handed over no coverage data of phase 1"
+    result.stdout.fnmatch_lines(["*worker gw0 handed over no coverage data of phase 1*"])
 
 
 def test_a_worker_that_crashes_elsewhere_costs_nothing(two, run, figures, states):
@@ -381,11 +419,23 @@ def test_the_data_is_left_in_the_format_of_coverage(workers, two, run):
     """One context per phase, and coverage's own commands report it, the same total as the threshold."""
     run("--phases=plan.md", workers)
 
-    report = two.run(sys.executable, "-m", "coverage", "report", "--data-file=.phases/coverage/phases.coverage", "--include=library.py")
+    report = two.run(
+        sys.executable,
+        "-m",
+        "coverage",
+        "report",
+        "--data-file=.phases/coverage/phases.coverage",
+        "--include=library.py",
+    )
     report.stdout.re_match_lines([r"library\.py +10 +5 +50%"])
     own = ["--contexts=^phase 1$", "--data-file=.phases/coverage/phases.coverage", "-m"]
-    two.run(sys.executable, "-m", "coverage", "report", *own).stdout.re_match_lines([r"library\.py +10 +7 .*"])
-    assert two.run(sys.executable, "-m", "coverage", "html", "--data-file=.phases/coverage/phases.coverage").ret == 0
+    two.run(sys.executable, "-m", "coverage", "report", *own).stdout.re_match_lines(
+        [r"library\.py +10 +7 .*"]
+    )
+    assert (
+        two.run(sys.executable, "-m", "coverage", "html", "--data-file=.phases/coverage/phases.coverage").ret
+        == 0
+    )
 
 
 NOT_IMPORTED = """
@@ -399,7 +449,9 @@ NOT_IMPORTED = """
 
 @WORKERS
 @pytest.mark.parametrize("threshold", ["coverage: 50\n", ""], ids=["threshold", "no threshold"])
-def test_coverage_is_imported_for_a_threshold_alone(workers, threshold, pytester, plan, run, journal, monkeypatch):
+def test_coverage_is_imported_for_a_threshold_alone(
+    workers, threshold, pytester, plan, run, journal, monkeypatch
+):
     """Without any in the plan neither the controller nor a worker imports it."""
     plan(f"### Phase 1: One\ntests: [test_one.py]\ncovers: [library.py]\n{threshold}")
     pytester.makepyfile(
