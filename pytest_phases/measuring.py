@@ -121,13 +121,13 @@ def _impossible(config: pytest.Config, *, measured: bool) -> str:
     return ""
 
 
-def _left(targets: Iterable[Target], table: Table) -> Mapping[str, str]:
+def _left(targets: Iterable[Target], table: Table) -> Mapping[Target, str]:
     """Thresholds that say nothing of this run, because not all of the tests that count are in it."""
     missing = {phase for _, phase in table.left_out}
     left = {}
     for target in targets:
         if table.uncollected:
-            left[target.id] = table.uncollected
+            left[target] = table.uncollected
         elif missing.intersection(target.phases):
-            left[target.id] = "some of its tests were deselected"
+            left[target] = "some of its tests were deselected"
     return left

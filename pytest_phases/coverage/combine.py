@@ -35,6 +35,7 @@ class Combined:
         self._record = record
         self._parts: dict[tuple[str, str], Payload] = {}
         self._problems: dict[tuple[str, str], str] = {}
+        self._lost: dict[tuple[str, str], str] = {}
         self._fixtures: dict[str, set[str]] = {}
         self._all = Payload()
         self._unwritten: dict[tuple[str, str], None] = {}
@@ -47,15 +48,17 @@ class Combined:
 
     def take(self, worker: str, phase: str, packed: bytes, fixtures: Iterable[str], problem: str) -> None:
         """Add what a worker has handed over; what cannot be read is recorded with the reason."""
+        key = phase, worker
+        part = self._parts.setdefault(key, Payload())
         try:
             payload = Payload.from_bytes(packed)
+            self._all.update(payload)
+            part.update(payload)
         except PayloadError as error:
-            payload, problem = Payload(), str(error)
-        key = phase, worker
-        self._parts.setdefault(key, Payload()).update(payload)
-        self._all.update(payload)
+            self._lost.setdefault(key, str(error))
         self._fixtures.setdefault(phase, set()).update(fixtures)
-        self._problems[key] = problem
+        # What a process has not written yet may come with the next part; what was lost never will.
+        self._problems[key] = self._lost.get(key, problem)
         self._unwritten[key] = None
 
     def missing(self, expected: Iterable[tuple[str, str]]) -> list[str]:
@@ -85,8 +88,8 @@ class Combined:
             packed = self._parts[key].to_bytes()
             name = f"{FOLDER}/parts/{quote(phase, safe='')}@{quote(worker, safe='')}.part"
             digest = hashlib.sha256(packed).hexdigest()
-            problem = self._problems[key] or self._store(self._folder / name, packed)
-            self._record(PartRecord(phase, worker, name, digest, problem))
+            unwritten = self._store(self._folder / name, packed)
+            self._record(PartRecord(phase, worker, name, digest, self._problems[key] or unwritten))
 
     @staticmethod
     def _store(path: Path, packed: bytes) -> str:

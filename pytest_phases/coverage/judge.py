@@ -24,19 +24,16 @@ class CoverageJudge:
         targets: Iterable[Target],
         sources: Callable[[], Sources],
         combined: Combined,
-        left: Mapping[str, str],
+        left: Mapping[Target, str],
         *,
         impossible: str,
     ) -> None:
         self.combined = combined
-        self._targets = {target.id: target for target in targets}
-        self._left = {
-            title(target.kind, target.id, target.name): left[target.id]
-            for target in self._targets.values()
-            if target.id in left
-        }
-        for name in left:
-            del self._targets[name]
+        self._left = {title(target.kind, target.id, target.name): why for target, why in left.items()}
+        judged = [target for target in targets if target not in left]
+        # A phase may be called `gate`, so the gate's own threshold is told by its kind.
+        self._targets = {target.id: target for target in judged if target.kind != GATE}
+        self._gate = next((target for target in judged if target.kind == GATE), None)
         self._sources = sources
         self._impossible = impossible
         self._expected: dict[tuple[str, str], None] = {}
@@ -44,7 +41,7 @@ class CoverageJudge:
     @property
     def judged(self) -> Collection[str]:
         """The ids of the phases, streams and sync points that are judged while the run goes."""
-        return [name for name in self._targets if name != GATE]
+        return list(self._targets)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -66,8 +63,10 @@ class CoverageJudge:
         self.combined.take(worker, phase, data, fixtures, problem)
 
     def judge(self, node: str) -> Figure:
-        """What was reached, and whether that is enough."""
-        target = self._targets[node]
+        """What a phase, stream or sync point reached, and whether that is enough."""
+        return self._judge(self._targets[node])
+
+    def _judge(self, target: Target) -> Figure:
         problem = self._impossible or "; ".join(
             self.combined.missing(key for key in self._expected if key[0] in target.phases)
         )
@@ -79,7 +78,15 @@ class CoverageJudge:
                 problem = str(error)
         text = f"coverage not measured, required {target.required:g} %"
         return Figure(
-            node, target.kind, target.name, target.required, None, 0, passed=False, text=text, problem=problem
+            target.id,
+            target.kind,
+            target.name,
+            target.required,
+            None,
+            0,
+            passed=False,
+            text=text,
+            problem=problem,
         )
 
     def _measured(self, target: Target) -> Figure:
@@ -104,4 +111,4 @@ class CoverageJudge:
         """Nothing is measured any more: write it all down, and judge the gate's own threshold."""
         self.combined.write()
         self.combined.write_data()
-        return self.judge(GATE) if GATE in self._targets else None
+        return self._judge(self._gate) if self._gate is not None else None

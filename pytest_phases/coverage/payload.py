@@ -15,7 +15,6 @@ from pathlib import Path, PurePath
 from typing import TypeAlias, cast
 
 from coverage import CoverageData
-from coverage.exceptions import CoverageException
 from coverage.types import TArc, TLineNo
 
 from pytest_phases.errors import PhasesError
@@ -27,6 +26,10 @@ Measured: TypeAlias = "dict[str, dict[str, Lines]]"
 
 # No name ends in this and a digest, so a part needs no other place for the version.
 _VERSION = "@sha256:"
+
+
+# Of SQLite's files, in bytes.
+_HEADER = 100
 
 
 class PayloadError(PhasesError):
@@ -47,8 +50,16 @@ class Payload:
         cast("set[object]", found).update(lines)
 
     def update(self, other: Payload) -> None:
-        """Add all of another one, measured in the same way."""
-        self.arcs = self.arcs or other.arcs
+        """Add all of another one.
+
+        Raises PayloadError, and adds nothing, if lines were measured in one and branches in the other.
+        """
+        if self.measured and other.measured and self.arcs != other.arcs:
+            raise PayloadError(
+                "one process measured lines and another one branches; "
+                "measure all in one way, by `branch` under [tool.coverage.run]"
+            )
+        self.arcs = other.arcs if other.measured else self.arcs
         self.tracers.update(other.tracers)
         for context, files in other.measured.items():
             for file, lines in files.items():
@@ -96,9 +107,12 @@ class Payload:
         """
         data = CoverageData(basename=os.fspath(path))
         try:
+            # A file that is not there, or hardly begun, coverage.py would fill with data of nothing.
+            if path.stat().st_size < _HEADER:
+                raise PayloadError("the file ends before it has begun")
             data.read()
             return cls.of(data)
-        except CoverageException as error:
+        except Exception as error:  # as above
             raise PayloadError(f"{path}: {error}") from error
         finally:
             data.close()

@@ -66,9 +66,12 @@ class Evidence:
     def rules(self) -> Rules:
         """What the plan demands, and what markers did when it ran."""
         rules = rules_of(self.plan)
-        stated = {unit: each["threshold"] for unit, each in definitions(self.recorded).items()}
-        of_markers = {unit: required for unit, required in stated.items() if required is not None}
-        return replace(rules, thresholds={**of_markers, **rules.thresholds})
+        stated = definitions(self.recorded)
+        required = {unit: each["threshold"] for unit, each in stated.items()}
+        of_markers = {unit: threshold for unit, threshold in required.items() if threshold is not None}
+        # In the order in which the run knew them: reasons are sorted by it.
+        more = [unit for unit in stated if rules.every and "/" not in unit and unit not in rules.phases]
+        return replace(rules, phases=(*rules.phases, *more), thresholds={**of_markers, **rules.thresholds})
 
     @property
     def signers(self) -> Path | None:
@@ -130,7 +133,11 @@ def _forged(evidence: Evidence) -> Iterator[str]:
         yield str(error)
         return
     given = json.loads(json.dumps(verdict_data(evidence.verdict(), evidence.recorded, evidence.approvals)))
-    differing = [key for key in {**given, **written} if given.get(key) != written.get(key)]
+    differing = [
+        key
+        for key in {**given, **written}
+        if given.get(key) != written.get(key) or not (key in given and key in written)
+    ]
     if differing:
         yield (
             f"{evidence.folder / VERDICT} says otherwise than the evidence of the last run: "
@@ -143,7 +150,10 @@ def _moved(evidence: Evidence, commit: str | None) -> Iterator[str]:
     run, root = evidence.recorded.run, evidence.root
     now = snapshot(root, excluded(root, evidence.folder))
     if commit is not None and not _is_commit(now.commit, commit):
-        yield f"commit {commit} is expected, and this is {now.commit or 'no commit'}; check that one out"
+        yield (
+            f"commit {commit} is expected, and this is {now.commit or 'no commit'}; check that one out, "
+            f"or name it by {SHORTEST} digits or more"
+        )
     yield from differs_now(evidence.recorded, now, digest_of_file(root / run.plan_file))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import subprocess
 from pathlib import Path
 
@@ -47,7 +48,9 @@ def revoke(root: Path, folder: Path, name: str) -> None:
     """Take back every approval of this name; raises PhasesError if there is none."""
     with _existing(folder) as database:
         if not database.revoke(name):
-            raise ApprovalError(f"there is no approval `{name}` to take back")
+            given = [record.name for record in database.approvals()]
+            known = did_you_mean(name, given) if given else "none was given"
+            raise ApprovalError(f"there is no approval `{name}` to take back; {known}")
         _write(root, folder, database)
 
 
@@ -61,14 +64,20 @@ def _write(root: Path, folder: Path, database: Database) -> None:
     try:
         Evidence.of(root, folder, database).write()
     except OSError as error:
-        raise PhasesError(f"the verdict could not be written: {error}") from error
+        raise PhasesError(
+            f"the approvals have changed, but the verdict could not be written ({error}); "
+            f"make {folder} writable and run again"
+        ) from error
 
 
 def _whoever(root: Path) -> str:
     """Who git says this is, else who the system says."""
     command = ["git", "-C", str(root), "config", "user.email"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        found = os.fsdecode(subprocess.run(command, capture_output=True, check=False).stdout).strip()
     except OSError:
         found = ""
-    return found or getpass.getuser()
+    try:
+        return found or getpass.getuser()
+    except (OSError, KeyError, ImportError) as error:  # a user that the system has no name for
+        raise ApprovalError("nobody knows who you are; name yourself with --by WHO") from error

@@ -37,10 +37,13 @@ class Baseline:
         More tests, stages and phases are welcome; thresholds and the gate are judged by this plan anyway.
         """
         ran = definitions(recorded)
+        recorded_at_all = {record.id for record in recorded.phases}
         for unit in self.plan.units():
             if unit.id in ran:
                 for what in _lacks(unit, ran[unit.id]):
                     yield f"{_named(unit)}: {what}; it is judged by the plan of {self.ref}"
+            elif unit.id in recorded_at_all:
+                yield f"{_named(unit)}: the run did not write down what there was of it; run again"
         yield from self._written(recorded)
 
     def _written(self, recorded: Recorded) -> Iterator[str]:
@@ -48,8 +51,8 @@ class Baseline:
         allowed = outputs(self.plan)
         builds = any(stage.crew is Crew.BUILD for unit in self.plan.units() for stage in unit.stages)
         for made in recorded.run.made:
-            path, _, what = made.rpartition(" ")
-            if not (builds and what == "(new)") and not any(lies_at(path, output) for output in allowed):
+            path, _, what = made.rpartition(" (")
+            if not (builds and what == "new)") and not any(lies_at(path, output) for output in allowed):
                 yield (
                     f"{made} while the run ran, which the plan of {self.ref} allows no stage; "
                     "run again when that plan declares it in the outputs of one"

@@ -11,6 +11,8 @@ from pytest_phases.errors import PhasesError
 from pytest_phases.evidence import Recorded
 from pytest_phases.model import Phase, Stage
 
+_FULL = 100
+
 
 def definition_of(unit: Phase, threshold: float | None = None) -> dict[str, Any]:
     """A phase or stream as the plan and the markers state it, without where they do.
@@ -38,15 +40,20 @@ def definitions(recorded: Recorded) -> Mapping[str, Mapping[str, Any]]:
 def _read(unit: str, text: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     kinds = {"deps": list, "tests": list, "covers": list, "requires": list, "stages": dict}
     sound = isinstance(found, dict) and all(isinstance(found.get(key), kind) for key, kind in kinds.items())
-    if not sound or not isinstance(found.get("threshold", ""), (int, float, type(None))):
+    if not sound or not _is_threshold(found.get("threshold", "")):
         raise PhasesError(
             f"the record of phase {unit} was altered: nobody wrote such a definition; run again"
         )
     return cast("Mapping[str, Any]", found)
+
+
+def _is_threshold(value: object) -> bool:
+    # Compared with both ends: NaN lies nowhere, and no float holds the largest whole numbers.
+    return value is None or (isinstance(value, (int, float)) and 0 <= value <= _FULL)
 
 
 def _digest(stage: Stage) -> str:

@@ -37,10 +37,10 @@ def look(
 def _problem_with(part: PartRecord, folder: Path) -> str:
     try:
         content = (folder / part.file).read_bytes()
-    except OSError as error:
-        return f"{part.file} cannot be read ({error.strerror or error})"
+    except (OSError, ValueError) as error:  # not every text can be the name of a file
+        return f"{part.file} cannot be read ({getattr(error, 'strerror', None) or error}); run again"
     if hashlib.sha256(content).hexdigest() != part.sha256:
-        return f"{part.file} is not what was written"
+        return f"{part.file} is not what was written; run again"
     return part.problem
 
 
