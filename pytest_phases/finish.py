@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import codecs
+import sys
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
+from _pytest._io import TerminalWriter
 
 from pytest_phases.events import Decision, GateResult, RunResult, State
+from pytest_phases.evidence import DeployRecord
 
 if TYPE_CHECKING:
     from pytest_phases.adapters.run import Run
@@ -43,17 +47,23 @@ class Finish:
         A phase may be red, or cut short, for something that no report of a test speaks of: that is
         no success, and neither is a plan of which nothing could be collected.
         """
+        raised = True
         try:
-            return (yield)
+            answer = yield
+            raised = False
+            return answer
         finally:
-            result = self._run.finish(self.workers)
-            if result is not None:
-                result = self._close(result)
-                self._config.hook.pytest_phases_run_finished(config=self._config, result=result)
-            nothing_said = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-            if self._failed(result) and session.exitstatus in nothing_said:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            self._recorder.close()
+            with closing(self._recorder):
+                self._finish(session, raised=raised)
+
+    def _finish(self, session: pytest.Session, *, raised: bool) -> None:
+        nothing_said = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        result = self._run.finish(self.workers)
+        if result is not None:
+            result = self._close(result, failed=raised or not nothing_said)
+            self._config.hook.pytest_phases_run_finished(config=self._config, result=result)
+        if nothing_said and self._failed(result):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _failed(self, result: RunResult | None) -> bool:
         if result is None:
@@ -62,19 +72,23 @@ class Finish:
         missed = any(not figure.passed for figure in result.figures)
         decision = result.gate.decision if result.gate is not None else None
         refused = self._asked_to_deploy and not (decision is Decision.GREEN and self._deployed)
-        return red or missed or decision is Decision.RED or refused
+        # Else the evidence of an earlier run would be all there is.
+        lost = bool(self._recorder.problem) and self._run.plan.gate is not None
+        return red or missed or decision is Decision.RED or refused or lost
 
     # The gate -----------------------------------------------------------------------------------
 
-    def _close(self, result: RunResult) -> RunResult:
+    def _close(self, result: RunResult, *, failed: bool) -> RunResult:
         self._recorder.closed(result.phases)
-        figure = self._run.close_coverage()
-        if figure is not None:
-            result = replace(result, figures=(*result.figures, figure))
         if self._keeper is None:
             return result
         plan = self._run.plan
-        gate = self._keeper.close(self._recorder, plan, self._conditions(result))
+        conditions = self._conditions(result)
+        if failed and all(phase.state.satisfies for phase in result.phases):
+            conditions.append(
+                "pytest failed for something that is the doing of no phase; see what it printed"
+            )
+        gate = self._keeper.close(self._recorder, plan, conditions)
         if gate.decision is Decision.GREEN and self._asked_to_deploy and plan.gate is not None:
             gate = self._deploy(self._keeper, plan, plan.gate.stages)
         return replace(result, gate=gate)
@@ -99,22 +113,30 @@ class Finish:
         from pytest_phases.gate.deploy import deploy
 
         settings, root = self._run.settings, self._config.rootpath
-        writer = self._config.get_terminal_writer()
+        shown = self._config.pluginmanager.hasplugin("terminalreporter")
+        writer = self._config.get_terminal_writer() if shown else TerminalWriter(sys.stdout)
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
         def echo(output: bytes) -> None:
             writer.write(decoder.decode(output), flush=True)
 
         writer.line()
-        deploys = []
-        for stage in stages:
-            writer.line(f"deploying: stage {stage.id}")
-            deploys.append(deploy(stage, root, root / settings.phases_dir, settings.run_id, plan.file, echo))
-            writer.line(f"stage {stage.id}: {deploys[-1].ending}")
-            if not deploys[-1].ok:
-                break
+        deploys: list[DeployRecord] = []
+        try:
+            for stage in stages:
+                writer.line(f"deploying: stage {stage.id}")
+                # Until it has ended: what interrupts it is raised on, and nobody hears of it again.
+                deploys.append(DeployRecord(stage.id, ok=False, ending="interrupted", seconds=0.0))
+                deploys[-1] = deploy(
+                    stage, root, root / settings.phases_dir, settings.run_id, plan.file, echo
+                )
+                writer.line(f"stage {stage.id}: {deploys[-1].ending}")
+                if not deploys[-1].ok:
+                    break
+        finally:
+            gate = keeper.deployed(self._recorder, plan, deploys)
         self._deployed = all(each.ok for each in deploys)
-        return keeper.deployed(self._recorder, plan, deploys)
+        return gate
 
 
 def _condition(text: object) -> str:

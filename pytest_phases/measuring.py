@@ -98,7 +98,8 @@ def _sources(config: pytest.Config, plan: Plan) -> Sources:
     from pytest_phases.coverage.analysis import Sources
 
     include = measured(plan, config.rootpath) or ()
-    return Sources(config.rootpath, early.configured(vars(config.option), config.rootpath, include))
+    folder = early.folder_of(config)
+    return Sources(config.rootpath, early.configured(vars(config.option), folder, include), folder)
 
 
 def _impossible(config: pytest.Config, *, measured: bool) -> str:
@@ -118,7 +119,10 @@ def _impossible(config: pytest.Config, *, measured: bool) -> str:
                 f"dynamic_context = {setting} in the coverage configuration takes the contexts that tell "
                 "phases apart; remove it, or use --cov-context=test"
             )
-    return ""
+        return ""
+    from pytest_phases.coverage import early
+
+    return config.stash.get(early.REFUSED, "")
 
 
 def _left(targets: Iterable[Target], table: Table) -> Mapping[Target, str]:

@@ -122,10 +122,9 @@ def measure_early(early_config: pytest.Config) -> None:
 def _early_plan(early_config: pytest.Config) -> Path | None:
     """The plan that this process runs by itself, without workers; None if there is none."""
     known = early_config.known_args_namespace
-    workers = getattr(known, "numprocesses", None) or getattr(known, "tx", None)
     runs = not (known.collectonly or known.phases_dry_run)
     in_worker = "PYTEST_XDIST_WORKER" in os.environ
-    if in_worker or not runs or (workers and not known.usepdb):
+    if in_worker or not runs or _asks_for_workers(known):
         return None
     return plan_path(early_config, known.phases)
 
@@ -156,8 +155,20 @@ def settle_workers(config: pytest.Config) -> None:
 
 def has_workers(config: pytest.Config) -> bool:
     """Whether this process hands its tests to workers of xdist."""
-    option = config.option
-    return getattr(option, "dist", "no") != "no" and bool(option.tx) and not option.collectonly
+    return _asks_for_workers(config.option) and not config.option.collectonly
+
+
+def _asks_for_workers(option: argparse.Namespace) -> bool:
+    """What xdist makes of its options: the same before it has looked at them, and after."""
+    number, tx = getattr(option, "numprocesses", None), getattr(option, "tx", None)
+    if number in ("auto", "logical"):
+        if getattr(option, "phases_auto", False) and tx:
+            return True  # see `settle_workers`
+        return not option.usepdb and os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") != "0"
+    if number is not None:
+        return bool(number)
+    distributes = getattr(option, "dist", "no") != "no" or getattr(option, "distload", False)
+    return distributes and bool(tx)
 
 
 def inside_stage() -> bool:
@@ -204,7 +215,11 @@ def phases_dir(config: pytest.Config) -> Path:
     given = config.option.phases_dir
     if given is not None:
         return config.invocation_params.dir / str(given)
-    return config.rootpath / str(config.getini("phases_dir"))
+    folder = config.rootpath / str(config.getini("phases_dir"))
+    if inside_stage() and _same(folder, os.environ.get("PHASES_DIR", "")):
+        # The run that this one is a part of writes there.
+        return folder / "nested" / os.environ["PHASES_PHASE"] / os.environ["PHASES_STAGE"]
+    return folder
 
 
 def only(config: pytest.Config) -> tuple[str, ...]:

@@ -50,7 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     worker = hasattr(config, "workerinput")
     has_plan = options.plan_path(config, config.option.phases) is not None
-    if worker or has_plan or config.option.phases_dry_run or options.has_workers(config):
+    asked = config.option.phases_dry_run or config.option.phases_deploy
+    if worker or has_plan or asked or options.has_workers(config):
         from pytest_phases import wiring
 
         wiring.configure(config)

@@ -17,7 +17,7 @@ class Table:
     phase) of test modules that can be collected only when their phase opens; `marks` the phase
     markers in use, as plain data; `restricted` says that only some of the tests were asked for.
     `left_out` holds (node id, phase) of what was collected and then deselected, and `uncollected`
-    says in words why there may be more that was not even collected.
+    says in words why there may be more that was not even collected, `unseen` where the plan does not look.
     """
 
     nodeids: tuple[str, ...] = ()
@@ -29,6 +29,7 @@ class Table:
     restricted: bool = False
     left_out: tuple[tuple[str, str], ...] = ()
     uncollected: str = ""
+    unseen: str = ""
 
     def to_data(self) -> dict[str, Any]:
         """Lists, dicts, strings and numbers; each phase is named once."""
@@ -45,6 +46,7 @@ class Table:
             "restricted": self.restricted,
             "left_out": [list(item) for item in self.left_out],
             "uncollected": self.uncollected,
+            "unseen": self.unseen,
         }
 
     @classmethod
@@ -61,6 +63,7 @@ class Table:
             restricted=data["restricted"],
             left_out=tuple((nodeid, phase) for nodeid, phase in data["left_out"]),
             uncollected=data["uncollected"],
+            unseen=data["unseen"],
         )
 
 

@@ -160,12 +160,15 @@ def _evidence(config: pytest.Config, settings: Settings) -> tuple[Keeper | None,
     from pytest_phases.gate.record import Recorder, now
 
     folder = config.rootpath / settings.phases_dir
-    if not settings.plan.file:
+    runs = not (config.option.collectonly or config.option.phases_dry_run)
+    if not (settings.plan.file and runs):
         return None, Recorder(folder, RunRecord(settings.run_id, now(), "", ""), "")
     from pytest_phases.gate.keeper import Keeper
 
     keeper = Keeper(config.rootpath, folder, settings.plan_path, settings.run_id)
-    return keeper, Recorder(folder, keeper.run, settings.plan_path)
+    recorder = Recorder(folder, keeper.run, settings.plan_path)
+    recorder.open()
+    return keeper, recorder
 
 
 _NAMES = ("phases-xdist", "phases-errors", "phases-finish", "phases-status", "phases-terminal")

@@ -59,8 +59,11 @@ class Judge(Protocol):
     def take(self, worker: str, phase: str, data: bytes, fixtures: Sequence[str], problem: str) -> None:
         """A worker hands over coverage data."""
 
-    def judge(self, node: str) -> Figure:
-        """Everything of a phase or sync point is done: what was reached, and whether that is enough."""
+    def leave_out(self, phases: Collection[str]) -> None:
+        """Tests of these phases were found late and deselected, so no figure of theirs says anything."""
+
+    def judge(self, node: str) -> Figure | None:
+        """Everything of a phase or sync point is done: what was reached; None if that says nothing."""
 
     def close(self) -> Figure | None:
         """Nothing is measured any more: write it all down, and judge the gate's own threshold."""
@@ -212,6 +215,8 @@ class Run:
         if self._core is None or self._timeline is None:
             return None
         self.tell(Stopped(self.now()))
+        if self._plan.judge is not None:
+            self._tell_figure(self._plan.judge.close())
         return RunResult(
             self.settings.run_id,
             self.settings.schedule,
@@ -241,6 +246,7 @@ class Run:
             phase if self.core.knows(phase) else home(nodeid.partition("::")[0])
             for nodeid, phase in zip(table.nodeids, table.phases, strict=True)
         )
+        self._leave_out(table)
         modules = table.modules if is_current else ()
         numbers = self._number(replace(table, phases=tuple(phases), modules=modules))
         if is_current:
@@ -251,6 +257,17 @@ class Run:
                 phase = home(problem.place.file)
                 self._report_phase_error(phase, str(problem), f"wrong at {problem.place}")
         return numbers
+
+    def _leave_out(self, table: Table) -> None:
+        """What was collected later and deselected must exist for a green gate, and counts for thresholds."""
+        left_out = [
+            Expected(ExpectedKind.TEST, phase, nodeid)
+            for nodeid, phase in table.left_out
+            if self.core.knows(phase)
+        ]
+        self._record.found(left_out)
+        if left_out and self._plan.judge is not None:
+            self._plan.judge.leave_out({item.phase for item in left_out})
 
     def _number(self, table: Table) -> Sequence[int]:
         """Number the items of a table that are new, and tell the core."""
@@ -349,20 +366,15 @@ class Run:
         """See whether a threshold is reached; one that is not makes its phase or sync point red."""
         assert self._plan.judge is not None
         figure = self._plan.judge.judge(node)
-        self.figures.append(figure)
-        self._record.judged(figure)
-        self._config.hook.pytest_phases_threshold_judged(config=self._config, figure=figure)
-        self.tell(PhaseJudged(node, "" if figure.passed else figure.text, self.now()))
+        self._tell_figure(figure)
+        missed = figure is not None and not figure.passed
+        self.tell(PhaseJudged(node, figure.text if figure is not None and missed else "", self.now()))
 
-    def close_coverage(self) -> Figure | None:
-        """Nothing is measured any more: the gate's own figure, None if it has no threshold to judge."""
-        if self._plan.judge is None:
-            return None
-        figure = self._plan.judge.close()
+    def _tell_figure(self, figure: Figure | None) -> None:
         if figure is not None:
+            self.figures.append(figure)
             self._record.judged(figure)
             self._config.hook.pytest_phases_threshold_judged(config=self._config, figure=figure)
-        return figure
 
     def measured(self, worker: str, part: Measured) -> None:
         """A worker hands over coverage data."""

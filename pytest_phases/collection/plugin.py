@@ -19,7 +19,8 @@ from pytest_phases.collection.selection import (
     leaves_out,
     needed_units,
     selected,
-    uncollected,
+    what_is_uncollected,
+    what_is_unseen,
 )
 from pytest_phases.collection.site_paths import add_site_paths
 from pytest_phases.collection.source_marks import phase_in_source
@@ -133,15 +134,13 @@ class PhaseCollection:
         stages = self._stages(session, placement.plan, wanted, asked_for, restricted)
         items[:] = [*kept, *stages]
         placement.phases.update((stage, stage.phase) for stage in stages)
-        kept_items = frozenset(items)
-        left_out = tuple(
-            (item.nodeid, placement.phases[item]) for item in everything if item not in kept_items
-        )
-        why = uncollected(self._config, paths_of(self._settings.plan, self._config.rootpath))
+        uncollected = what_is_uncollected(self._config, paths_of(self._settings.plan, self._config.rootpath))
+        # When it is asked for: plugins around this one may drop items after it.
         self._first = lambda: replace(
             self._table(session.items, placement, modules, restricted or bool(only)),
-            left_out=left_out,
-            uncollected=why,
+            left_out=_left_out(everything, session.items, placement),
+            uncollected=uncollected,
+            unseen=what_is_unseen(self._config),
         )
 
     def _stages(
@@ -223,11 +222,13 @@ class PhaseCollection:
         self._collecting_late = True
         new = [item for file in due for item in session.genitems(file)]
         new += collect_missing(session, made, ())
+        everything = tuple(new)
         self._config.hook.pytest_collection_modifyitems(session=session, config=self._config, items=new)
         self._collecting_late = False
-        placement = self._placer.place(new)
+        placement = self._placer.place(everything)
         session.items.extend(new)
-        return self._table(new, placement, self._to_come(), restricted=False)
+        table = self._table(new, placement, self._to_come(), restricted=False)
+        return replace(table, left_out=_left_out(everything, new, placement))
 
     def _absent(self) -> Iterator[tuple[str, str]]:
         """(path, phase) of what the plan names, is not there, and may be made before that phase opens."""
@@ -331,6 +332,14 @@ class PhaseCollection:
 
     def _plan_path(self) -> Path:
         return self._config.rootpath / self._settings.plan_path
+
+
+def _left_out(
+    everything: Iterable[pytest.Item], kept: Iterable[pytest.Item], placement: Placement
+) -> tuple[tuple[str, str], ...]:
+    """(node id, phase) of what was collected and is not run."""
+    remaining = frozenset(kept)
+    return tuple((item.nodeid, placement.phases[item]) for item in everything if item not in remaining)
 
 
 def _is_needed(stage: StageItem, by: Sequence[StageItem]) -> bool:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pytest
 
 from pytest_phases.model import Plan
+
+_COLLECTION = frozenset(
+    "norecursedirs testpaths python_files python_classes python_functions collect_imported_tests".split()
+)
+"""Settings that decide what is collected."""
 
 
 def is_restricted(config: pytest.Config) -> bool:
@@ -17,23 +24,56 @@ def is_restricted(config: pytest.Config) -> bool:
     )
 
 
-def uncollected(config: pytest.Config, named: Iterable[Path]) -> str:
+def what_is_uncollected(config: pytest.Config, named: Iterable[Path]) -> str:
     """Why not every test was even looked for, in words; `named` are the paths that the plan names.
 
-    Empty if what was asked for on the command line holds everything that is collected without.
+    Empty if what was asked for holds everything that is collected without.
     """
-    given = [arg for arg in config.invocation_params.args if str(arg).startswith("--ignore")]
-    asked = [option for option in ("lf", "stepwise") if config.getoption(option, False)]
-    if given or asked:
-        return f"{', '.join([*map(str, given), *(f'--{option}' for option in asked)])} leaves files out"
+    given = [arg for arg in _asked(config) if arg.startswith("--ignore")]
+    given += [f"-o {setting}" for setting in config.option.override_ini or () if _is_about_files(setting)]
+    given += [f"--{option}" for option in ("lf", "stepwise") if config.getoption(option, False)]
+    if given:
+        return f"{', '.join(given)} leaves tests out"
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         return ""
-    folder = config.invocation_params.dir
-    whole = [folder / arg for arg in config.args if "::" not in arg]
-    wanted = [config.rootpath / path for path in config.getini("testpaths")] or [folder]
-    if all(any(path.is_relative_to(other) for other in whole) for path in (*wanted, *named)):
+    whole = [config.invocation_params.dir / arg for arg in config.args if "::" not in arg]
+    return (
+        ""
+        if _all_lie_in(whole, (*_usual(config), *named))
+        else f"only {', '.join(config.args)} was collected"
+    )
+
+
+def what_is_unseen(config: pytest.Config) -> str:
+    """Where tests that the plan does not name may lie unseen, in words."""
+    if config.args_source is not pytest.Config.ArgsSource.INVOCATION_DIR:
         return ""
-    return f"only {', '.join(config.args)} was collected"
+    folder = config.invocation_params.dir
+    return (
+        ""
+        if _all_lie_in([folder], _usual(config))
+        else f"beside what the plan names, only {folder} was collected"
+    )
+
+
+def _asked(config: pytest.Config) -> list[str]:
+    """What was asked for beyond the project's own configuration."""
+    more = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+    return [*more, *map(str, config.invocation_params.args)]
+
+
+def _is_about_files(setting: str) -> bool:
+    return setting.partition("=")[0].strip() in _COLLECTION
+
+
+def _usual(config: pytest.Config) -> list[Path]:
+    """Where the project's tests lie."""
+    return [config.rootpath / path for path in config.getini("testpaths")] or [config.rootpath]
+
+
+def _all_lie_in(folders: Iterable[Path], paths: Iterable[Path]) -> bool:
+    places = tuple(folders)
+    return all(any(path.is_relative_to(place) for place in places) for path in paths)
 
 
 def failed_before(config: pytest.Config) -> set[str]:

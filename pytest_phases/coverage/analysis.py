@@ -52,12 +52,12 @@ class Sources:
     """The source files of a project, and what is known of them whatever has been executed.
 
     `root` is the rootdir. `cov` has read the project's coverage configuration; it is neither started
-    nor asked for data.
+    nor asked for data. Its settings are relative to `folder`, the rootdir if it is not given.
     """
 
-    def __init__(self, root: Path, cov: Coverage) -> None:
+    def __init__(self, root: Path, cov: Coverage, folder: Path | None = None) -> None:
         self._cov = cov
-        self._listing = Listing(root, cov)
+        self._listing = Listing(root, cov, folder)
         self._kept: dict[str, tuple[_Version, _Kept]] = {}
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable, Collection, Iterable
 from contextlib import closing, suppress
 from functools import cache, partial
@@ -26,7 +25,7 @@ class Combined:
     """What all workers have measured so far, by context, file and line.
 
     `root` is the rootdir, `folder` that of the run's files (`.phases`); every part is written there,
-    and `record` is told of it. Parts of earlier runs are removed: they say nothing of this one.
+    and `record` is told of it.
     """
 
     def __init__(self, root: Path, folder: Path, record: Callable[[PartRecord], None]) -> None:
@@ -39,7 +38,6 @@ class Combined:
         self._fixtures: dict[str, set[str]] = {}
         self._all = Payload()
         self._unwritten: dict[tuple[str, str], None] = {}
-        shutil.rmtree(folder / FOLDER, ignore_errors=True)
 
     def current(self) -> Payload:
         """All that was measured of files as they are now, relative to the rootdir."""

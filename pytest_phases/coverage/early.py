@@ -9,14 +9,16 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from coverage import Coverage
+from coverage.exceptions import CoverageException
 
+from pytest_phases.coverage.source import inside
+from pytest_phases.coverage.subprocesses import is_told_by_us
 from pytest_phases.settings import MEASURE
 
 CORE = "COVERAGE_CORE"
@@ -28,10 +30,18 @@ _QUIET = ("module-not-imported", "module-not-measured", "no-data-collected", "al
 KEY = pytest.StashKey[Coverage]()
 """Where the configuration of pytest keeps the measurement that has begun."""
 
+REFUSED = pytest.StashKey[str]()
+"""Where it keeps why none has begun, in words."""
+
+_MEASURED_ALREADY = (
+    "this process is measured already, by `coverage run` or the like, and a second measurement would take "
+    "its data away; start pytest without it, or let pytest-cov make the report: --cov"
+)
+
 
 def environment(include: tuple[str, ...]) -> dict[str, str]:
     """What a worker finds in its environment to begin early; `include` are patterns of files."""
-    return {MEASURE: json.dumps(include), CORE: core()}
+    return {MEASURE: json.dumps(include)}
 
 
 def core() -> str:
@@ -46,37 +56,58 @@ def start_in_worker(config: pytest.Config) -> None:
 
 
 def start(config: pytest.Config, include: tuple[str, ...]) -> None:
-    """Begin, unless pytest-cov does so right away; `include` counts if the project configures no source."""
-    os.environ[CORE] = core()
+    """Begin, unless pytest-cov does so right away; `include` counts if the project configures no source.
+
+    Raises UsageError if coverage.py cannot use its configuration.
+    """
     options = vars(config.known_args_namespace)
-    if options.get("no_cov") or options.get("cov_source"):
+    if options.get("no_cov"):
         return
+    if options.get("cov_source"):
+        _use_core(config)
+        return
+    current = Coverage.current()
+    if current is not None and not is_told_by_us(current.config):
+        config.stash[REFUSED] = _MEASURED_ALREADY
+        return
+    _use_core(config)
     cov = configured(options, config.rootpath, include)
-    with _folder(config.rootpath):
+    with inside(config.rootpath):
         cov.start()
     config.stash[KEY] = cov
     config.add_cleanup(cov.stop)
 
 
-def configured(options: Mapping[str, Any], root: Path, include: tuple[str, ...]) -> Coverage:
-    """A coverage object by the project's configuration and pytest-cov's options, not started.
+def _use_core(config: pytest.Config) -> None:
+    """Have every measurement use our core, until pytest ends."""
+    before = os.environ.get(CORE)
+
+    def restore() -> None:
+        if before is None:
+            os.environ.pop(CORE, None)
+        else:
+            os.environ[CORE] = before
+
+    config.add_cleanup(restore)
+    os.environ[CORE] = core()
+
+
+def folder_of(config: pytest.Config) -> Path:
+    """Where the configuration of coverage.py is looked for: pytest-cov does so where it was started."""
+    return config.invocation_params.dir if getattr(config.option, "cov_source", None) else config.rootpath
+
+
+def configured(options: Mapping[str, Any], folder: Path, include: tuple[str, ...]) -> Coverage:
+    """A coverage object by the configuration in a folder and pytest-cov's options, not started.
 
     Contexts are ours and data stays in memory, whatever the configuration says of them.
+
+    Raises UsageError if coverage.py cannot use the configuration, or load the plugins that it names.
     """
-    with _folder(root):
-        if options.get("cov_source"):
-            named = [source for source in options["cov_source"] if source is not True]
-            every = len(named) < len(options["cov_source"])
-            cov = Coverage(
-                data_file=None,
-                source=None if every else named,
-                branch=options.get("cov_branch"),
-                config_file=options.get("cov_config", True),
-            )
-        else:
-            cov = Coverage(data_file=None)
-            if not has_source(cov):
-                cov.set_option("run:include", list(include))
+    with inside(folder):
+        cov = _by(options)
+        if not (options.get("cov_source") or has_source(cov)):
+            cov.set_option("run:include", list(include))
     # Its warnings are meant for a whole run, and the subprocesses are taken care of elsewhere.
     cov.config.disable_warnings = [*cov.config.disable_warnings, *_QUIET]
     cov.config.patch = [name for name in cov.config.patch if name != "subprocess"]
@@ -85,18 +116,34 @@ def configured(options: Mapping[str, Any], root: Path, include: tuple[str, ...])
     return cov
 
 
+def _by(options: Mapping[str, Any]) -> Coverage:
+    """Read the configuration in the current folder, and load its plugins."""
+    given: dict[str, Any] = {}
+    if options.get("cov_source"):
+        named = [source for source in options["cov_source"] if source is not True]
+        every = len(named) < len(options["cov_source"])
+        given = {
+            "source": None if every else named,
+            "branch": options.get("cov_branch"),
+            "config_file": options.get("cov_config", True),
+        }
+    try:
+        cov = Coverage(data_file=None, **given)
+    except CoverageException as error:
+        raise pytest.UsageError(f"coverage cannot be measured: {error}") from None
+    try:
+        # Plugins are loaded on the first use of what needs them.
+        cov.get_exclude_list()
+    except (CoverageException, ImportError) as error:
+        plugins, file = ", ".join(cov.config.plugins), cov.config.config_file
+        raise pytest.UsageError(
+            f"coverage cannot be measured: {error}; install what `plugins = {plugins}` in {file} names, "
+            "or correct it"
+        ) from None
+    return cov
+
+
 def has_source(cov: Coverage) -> bool:
     """Whether the configuration says what is measured."""
     config = cov.config
     return bool(config.source or config.source_pkgs or config.source_dirs or config.run_include)
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    """The configuration is looked for, and its paths begin, in the current folder."""
-    before = Path.cwd()
-    os.chdir(path)
-    try:
-        yield
-    finally:
-        os.chdir(before)

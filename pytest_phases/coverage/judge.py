@@ -37,6 +37,7 @@ class CoverageJudge:
         self._sources = sources
         self._impossible = impossible
         self._expected: dict[tuple[str, str], None] = {}
+        self._unsound: set[str] = set()
 
     @property
     def judged(self) -> Collection[str]:
@@ -62,11 +63,17 @@ class CoverageJudge:
         """A worker hands over coverage data."""
         self.combined.take(worker, phase, data, fixtures, problem)
 
-    def judge(self, node: str) -> Figure:
-        """What a phase, stream or sync point reached, and whether that is enough."""
+    def leave_out(self, phases: Collection[str]) -> None:
+        """Tests of these phases were found late and deselected, so no figure of theirs says anything."""
+        self._unsound.update(phases)
+
+    def judge(self, node: str) -> Figure | None:
+        """What a phase, stream or sync point reached; None where tests that count were left out."""
         return self._judge(self._targets[node])
 
-    def _judge(self, target: Target) -> Figure:
+    def _judge(self, target: Target) -> Figure | None:
+        if not self._unsound.isdisjoint(target.phases):
+            return None
         problem = self._impossible or "; ".join(
             self.combined.missing(key for key in self._expected if key[0] in target.phases)
         )

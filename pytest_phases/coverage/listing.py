@@ -25,27 +25,36 @@ class Listing:
     """The files of a project, named relative to the rootdir with `/`, or absolute if outside of it.
 
     `cov` has read the project's coverage configuration; it is neither started nor asked for data.
-    Settings are of the current folder, as everywhere in coverage.py.
+    Its settings are relative to `folder`, the rootdir if it is not given.
     """
 
-    def __init__(self, root: Path, cov: Coverage) -> None:
+    def __init__(self, root: Path, cov: Coverage, folder: Path | None = None) -> None:
         self._cov = cov
         # Coverage reads its plugins on the first use of what needs them.
         cov.get_exclude_list()
         self._config = cov.config
         self._root = Path(canonical_filename(os.fspath(root.absolute())))
-        self._folder = Path.cwd()
-        self._map = cov._make_aliases().map if self._config.paths else canonical_filename
-        self._omit = _matcher([*(self._config.run_omit or ()), *(self._config.report_omit or ())])
-        self._include = _matcher(self._config.run_include)
-        self._report_include = _matcher(self._config.report_include)
+        self._folder = folder or root
+        # coverage.py itself takes what is relative for relative to the current folder.
+        with source.inside(self._folder):
+            self._aliases = cov._make_aliases() if self._config.paths else None
+            self._omit = _matcher([*(self._config.run_omit or ()), *(self._config.report_omit or ())])
+            self._include = _matcher(self._config.run_include)
+            self._report_include = _matcher(self._config.report_include)
         self.has_source = source.is_configured(self._config)
         self._tracers: dict[str, str] = {}
 
     def name(self, file: str) -> str:
         """What a file is called here, be it absolute or relative to the rootdir."""
-        path = Path(canonical_filename(self._map(canonical_filename(self.path(file)))))
+        path = Path(self._mapped(canonical_filename(self.path(file))))
         return (path.relative_to(self._root) if path.is_relative_to(self._root) else path).as_posix()
+
+    def _mapped(self, path: str) -> str:
+        """The same file as `paths` of the configuration have it."""
+        if self._aliases is None:
+            return path
+        with source.inside(self._folder):
+            return canonical_filename(self._aliases.map(path))
 
     def path(self, file: str) -> str:
         """Where a file lies, absolute."""

@@ -15,10 +15,13 @@ from typing import Any, cast
 import pytest
 from coverage import Coverage, CoverageData
 
-from pytest_phases.coverage import contexts
+from pytest_phases.coverage import contexts, early
+from pytest_phases.coverage.fixtures import WideFixtures
 from pytest_phases.coverage.payload import Payload, versioned
 from pytest_phases.coverage.subprocesses import Subprocesses
 from pytest_phases.evidence import AFTERWARDS
+
+NOT_MEASURED = "coverage is not measured in this process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Measurement:
         self._before = Payload()
         self._context = contexts.OUTSIDE
         self._new: dict[str, str] = {contexts.OUTSIDE: contexts.OUTSIDE}
-        self._fixture_contexts: dict[pytest.FixtureDef[Any], str] = {}
+        self._fixtures = WideFixtures()
         self._used: dict[str, set[str]] = {}
         self._by_test = getattr(config.option, "cov_context", None) == "test"
         self._subprocesses: Subprocesses | None = None
@@ -121,19 +124,18 @@ class Measurement:
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, Any, Any]:
         """A fixture wider than a function is recorded for itself, from its set-up to its teardown."""
-        if fixturedef.scope == "function":
-            return (yield)
-        context = contexts.of_fixture(fixturedef.baseid, fixturedef.argname, _parameter(request))
-        self._fixture_contexts[fixturedef] = context
-        outer: list[str] = []
-        # Finalizers run in reverse: this one is the last of the fixture, and the one below the first.
-        fixturedef.addfinalizer(lambda: self._switch(outer.pop()) if outer else None)
-        around = self._switch(context)
-        try:
-            return (yield)
-        finally:
-            self._switch(around)
-            fixturedef.addfinalizer(lambda: outer.append(self._switch(context)))
+        with self._fixtures.set_up(fixturedef, request) as context:
+            if context is None:
+                return (yield)
+            outer: list[str] = []
+            # Finalizers run in reverse: this one is the last of the fixture, and the one below the first.
+            fixturedef.addfinalizer(lambda: self._switch(outer.pop()) if outer else None)
+            around = self._switch(context)
+            try:
+                return (yield)
+            finally:
+                self._switch(around)
+                fixturedef.addfinalizer(lambda: outer.append(self._switch(context)))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_teardown(
@@ -144,11 +146,9 @@ class Measurement:
         A phase ends with the teardown of what it has set up, as far as that is narrower than the session:
         torn down in a later phase, it would come too late for the threshold of this one.
         """
-        used = getattr(getattr(item, "_request", None), "_fixture_defs", {})
         phase = self._phase_of(item)
-        if used and phase is not None:
-            known = self._fixture_contexts
-            self._used.setdefault(phase, set()).update(known[each] for each in used.values() if each in known)
+        if phase is not None:
+            self._used.setdefault(phase, set()).update(self._fixtures.used(item))
         try:
             return (yield)
         finally:
@@ -173,7 +173,7 @@ class Measurement:
         """Hand over everything that is new since this was done last."""
         self._switch(contexts.OUTSIDE)
         payload, self._before = self._before, Payload()
-        problem = ""
+        problem = "" if self._cov is not None else self._config.stash.get(early.REFUSED, NOT_MEASURED)
         if self._cov is not None:
             payload.update(self._newly_measured(self._cov))
         if self._subprocesses is not None:
@@ -209,8 +209,3 @@ def _data(cov: Coverage) -> CoverageData:
     # `get_data` would also look for every file of the source that was not executed, and warn of it.
     assert cov._data is not None
     return cov._data
-
-
-def _parameter(request: pytest.FixtureRequest) -> int | None:
-    # A subrequest has both if its fixture is parametrized.
-    return getattr(request, "param_index", None) if hasattr(request, "param") else None

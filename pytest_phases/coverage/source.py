@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,17 @@ from coverage.files import canonical_filename
 from pytest_phases.coverage.scope import ScopeError
 
 _SUFFIXES = (".py", ".pyw")
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """With another current folder: that is where the configuration of coverage.py and its paths begin."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def is_configured(config: CoverageConfig) -> bool:

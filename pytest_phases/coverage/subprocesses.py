@@ -17,8 +17,15 @@ from pytest_phases.coverage.payload import Payload, PayloadError
 
 VARIABLE = "COVERAGE_PROCESS_CONFIG"
 
+_FOLDER = "pytest-phases-"
+
 # What SQLite keeps beside a file that is being written.
 _UNFINISHED = ("-journal", "-wal", "-shm")
+
+
+def is_told_by_us(config: CoverageConfig) -> bool:
+    """Whether a process measures itself because a test or stage of a run has started it."""
+    return Path(config.data_file).parent.name.startswith(_FOLDER)
 
 
 class Subprocesses:
@@ -31,7 +38,7 @@ class Subprocesses:
     def __init__(self, config: CoverageConfig) -> None:
         self._config = config.copy()
         self._static = config.context or ""
-        self._folder = Path(tempfile.mkdtemp(prefix="pytest-phases-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=_FOLDER))
         self._pass_on = Path(config.data_file).absolute() if "subprocess" in config.patch else None
         self._config.data_file = str(self._folder / "data")
         self._config.parallel = True

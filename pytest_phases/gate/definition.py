@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from pytest_phases.errors import PhasesError
 from pytest_phases.evidence import Recorded
-from pytest_phases.model import Phase, Stage
+from pytest_phases.gate.rules import SYNC
+from pytest_phases.model import UNPHASED, Phase, Stage
 
 _FULL = 100
 
@@ -34,7 +35,11 @@ def definitions(recorded: Recorded) -> Mapping[str, Mapping[str, Any]]:
 
     Raises PhasesError for what no run can have written.
     """
-    return {record.id: _read(record.id, record.definition) for record in recorded.phases if record.definition}
+    return {
+        record.id: _read(record.id, record.definition)
+        for record in recorded.phases
+        if record.id != UNPHASED and not record.id.startswith(SYNC)
+    }
 
 
 def _read(unit: str, text: str) -> Mapping[str, Any]:

@@ -10,14 +10,22 @@ from pathlib import Path
 from pytest_phases.evidence import ApprovalRecord, PartRecord, Recorded, RunRecord, TreeEntry
 from pytest_phases.gate import approvals
 from pytest_phases.gate.rules import Found, Rules
+from pytest_phases.gate.statement import STATEMENT, VERDICT
 from pytest_phases.gate.tree import Tree, differences
 from pytest_phases.model import Plan
+from pytest_phases.state.database import NAME
 
-COVERAGE = "coverage"
-"""The folder of what was measured, below `.phases`."""
-
-PARTS = f"{COVERAGE}/parts"
+PARTS = "coverage/parts"
 """Where the parts of coverage data lie, below `.phases`."""
+
+COVERAGE_DATA = "coverage/phases.coverage"
+"""Where the combined coverage data lies, below `.phases`."""
+
+LEFT_BY_RUNS = (
+    *(".gitignore", "PARALLEL_STATUS.json", "logs", "nested", PARTS, COVERAGE_DATA),
+    *(NAME, f"{NAME}-wal", f"{NAME}-shm", f"{NAME}-journal", VERDICT, STATEMENT),
+)
+"""What runs write below `.phases`; anything else that lies there is a part of the project."""
 
 
 def look(
@@ -103,4 +111,5 @@ def signers_of(plan: Plan, root: Path) -> Path | None:
 
 def excluded(root: Path, folder: Path) -> tuple[str, ...]:
     """What is no part of the tree: what runs leave."""
-    return (folder.relative_to(root).as_posix(),) if folder.is_relative_to(root) else ()
+    below = folder.relative_to(root) if folder.is_relative_to(root) else None
+    return tuple((below / name).as_posix() for name in LEFT_BY_RUNS) if below is not None else ()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,7 +26,7 @@ from pytest_phases.evidence import (
     digest_of,
 )
 from pytest_phases.gate.definition import definition_of
-from pytest_phases.gate.look import COVERAGE
+from pytest_phases.gate.look import COVERAGE_DATA, PARTS
 from pytest_phases.gate.rules import rules_of
 from pytest_phases.model import UNPHASED, Crew, Phase, Plan
 from pytest_phases.state.database import NAME, Database, DatabaseError
@@ -40,7 +40,8 @@ class Recorder:
     """One run's evidence on its way into the database of `folder` (`.phases`).
 
     `stage_prefix` is how pytest calls the plan in node ids. What cannot be written is no traceback
-    and no success either: `problem` then says what is wrong, and the gate is told.
+    and no success either: `problem` then says what is wrong, and the gate is told. A run without a
+    plan has no gate, and writes nothing that could pass for the evidence of one that has.
     """
 
     def __init__(self, folder: Path, run: RunRecord, stage_prefix: str) -> None:
@@ -59,13 +60,16 @@ class Recorder:
 
     # While it runs ----------------------------------------------------------------------------
 
+    def open(self) -> None:
+        """Before anything is collected: this is the last run now, and what earlier ones have left is old."""
+        for file in (*(self._folder / PARTS).glob("*.part"), self._folder / COVERAGE_DATA):
+            with suppress(OSError):
+                file.unlink()
+        self._write(lambda database: database.begin(self.run))
+
     def begun(self, plan: Plan, table: Table) -> None:
         """Everything is collected; what was deselected must exist for a green gate all the same."""
-        rules = rules_of(plan)
-        self._units, self._thresholds = tuple(plan.units()), rules.thresholds
-        if rules.required is None and not rules.thresholds:
-            # Nobody measures, so nobody else removes what an earlier run has measured.
-            shutil.rmtree(self._folder / COVERAGE, ignore_errors=True)
+        self._units, self._thresholds = tuple(plan.units()), rules_of(plan).thresholds
         self._expected.update(Expected(ExpectedKind.PHASE, unit.id) for unit in self._units)
         self._expected.update(
             Expected(ExpectedKind.STAGE, unit.id, f"{self._stage_prefix}::{unit.id}::{stage.id}")
@@ -74,15 +78,9 @@ class Recorder:
         )
         self._expected.update(Expected(ExpectedKind.TEST, phase, nodeid) for nodeid, phase in table.left_out)
         self._add_unphased()
-        self.run = replace(self.run, restricted=table.uncollected)
+        self.run = replace(self.run, restricted="; ".join(filter(None, (table.uncollected, table.unseen))))
         self._begun = True
-        run = self.run
-
-        def write(database: Database) -> None:
-            database.begin(run)
-            database.expect(run.run_id, self._expected)
-
-        self._write(write)
+        self._write(lambda database: database.expect(self.run.run_id, self._expected))
 
     def found(self, items: Iterable[Expected]) -> None:
         """Items were collected: the first ones before anything runs, those of late modules later."""
@@ -190,7 +188,7 @@ class Recorder:
         self._write(lambda database: database.add_items(self.run.run_id, ended))
 
     def _write(self, write: Callable[[Database], None]) -> None:
-        if self.problem:
+        if self.problem or not self.run.plan_file:
             return
         try:
             if self._database is None:

@@ -257,7 +257,7 @@ class Lifecycle:
             for dependent in self._needed_by.get(state.node.id, ()):
                 self._block(dependent, state)
             if state.node.part_of is not None:
-                self.fail(self.nodes[state.node.part_of], reason)
+                self.fail(self.nodes[state.node.part_of], reason and f"{state.label}: {reason}")
 
     def forbid(self, state: NodeState) -> None:
         """Nothing of a red node, its streams included, may start any more, nor what is found later."""

@@ -145,7 +145,7 @@ class Database:
         self._put(schema.FIGURE, run_id, [figure])
 
     def add_tree(self, run_id: str, entries: Iterable[TreeEntry]) -> None:
-        """Record the files before collection, each in place of what is recorded under its path."""
+        """Record the files after the run, each in place of what is recorded under its path."""
         self._put(schema.TREE, run_id, entries)
 
     def add_conditions(self, run_id: str, texts: Iterable[str]) -> None:

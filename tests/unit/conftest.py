@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sqlite3
 import subprocess
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,7 @@ class Shop:
         plan = plan or self.plan
         keeper = Keeper(self.root, self.folder, "plan.md", run_id)
         recorder = Recorder(self.folder, keeper.run, "plan.md")
+        recorder.open()
         tests = {unit.id: f"tests/test_{unit.id}.py::test" for unit in plan.units()}
         recorder.found(Expected(ExpectedKind.TEST, unit, name) for unit, name in tests.items())
         recorder.begun(plan, Table())
@@ -158,10 +161,33 @@ class Shop:
         return self.git("rev-parse", "HEAD")
 
 
+def _new(root: Path, gate: str = "") -> Shop:
+    made = Shop(root)
+    made.write("plan.md", f"{PLAN}{gate}")
+    made.write("src/library.py", "A = 1\n")
+    return made
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     """A project with a plan of two phases and a stream, which has not been run."""
-    made = Shop(tmp_path / "shop")
-    made.write("plan.md", PLAN)
-    made.write("src/library.py", "A = 1\n")
-    return made
+    return _new(tmp_path / "shop")
+
+
+@pytest.fixture(scope="session")
+def _run_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A function that runs a project, once for each text of the gate."""
+
+    @cache
+    def run(gate: str) -> Path:
+        made = _new(tmp_path_factory.mktemp("run") / "shop", gate)
+        made.run()
+        return made.root
+
+    return run
+
+
+@pytest.fixture
+def shop_that_ran(tmp_path: Path, _run_once: Callable[[str], Path]) -> Callable[..., Shop]:
+    """A function that makes the same project after a run, with more keys of its gate."""
+    return lambda gate="": Shop(shutil.copytree(_run_once(gate), tmp_path / "shop"))

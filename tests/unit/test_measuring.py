@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pytest_phases.coverage.early import REFUSED
 from pytest_phases.coverage.judge import CoverageJudge
 from pytest_phases.measuring import has_threshold, judge_of, measured
 from pytest_phases.model import Plan
@@ -42,10 +44,10 @@ def plan_of(text: str) -> Plan:
 
 
 THRESHOLDS = {
-    "no plan at all": ("", False),
+    "phases and nothing more": ("### Phase 1: A\n### Sync: S\n### Phase 2: B\n", False),
     "covers alone demand nothing": ("### Phase 1: A\ncovers: [a]\n### Gate: G\n", False),
     "a phase": ("### Phase 1: A\ncoverage: 85\n", True),
-    "a phase with nothing to reach": ("### Phase 1: A\ncoverage: 0\n", True),
+    "a phase with little to reach": ("### Phase 1: A\ncoverage: 0.1\n", True),
     "a stream": ("### Phase 1: A\n#### Stream A: B\ncoverage: 85\n", True),
     "a sync point": ("### Phase 1: A\n### Sync: S\ncoverage: 85\n### Phase 2: B\n", True),
     "the gate": ("### Phase 1: A\n### Gate: G\ncoverage: 85\n", True),
@@ -73,11 +75,14 @@ def test_what_is_measured_is_what_the_thresholds_are_about() -> None:
 def test_without_a_threshold_coverage_is_not_even_imported() -> None:
     """The whole plugin is imported in the process that looks."""
     code = (
-        "import sys; from pytest_phases import plugin, wiring, measuring; from pytest_phases.model import Plan\n"
-        "assert measuring.judge_of(None, None, Plan(), None, None) is None\n"
+        "import sys; from pytest_phases import plugin, wiring, measuring, model\n"
+        "assert measuring.judge_of(None, None, model.Plan(), None, None) is None\n"
         "assert 'coverage' not in sys.modules, 'imported'"
     )
-    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
+    # Whoever measures this process would measure that one too.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -91,13 +96,18 @@ def judge(
     text: str = PLAN,
     include: tuple[str, ...] | None = (),
     cov: object = None,
+    refused: str = "",
     **options: object,
 ) -> CoverageJudge | None:
     """Who judges a run of the plan; `cov` is what pytest-cov measures with."""
+    stash = pytest.Stash()
+    if refused:
+        stash[REFUSED] = refused
     plugin = None if cov is None else SimpleNamespace(cov_controller=SimpleNamespace(cov=cov))
     config: Any = SimpleNamespace(
         rootpath=root,
         option=SimpleNamespace(**options),
+        stash=stash,
         pluginmanager=SimpleNamespace(getplugin=lambda name: plugin),
     )
     settings = Settings(measured=include)
@@ -153,6 +163,7 @@ def by(context: str | None) -> object:
 IMPOSSIBLE = {
     "--no-cov": ({"no_cov": True}, "--no-cov was given; leave it out"),
     "markers alone": ({"include": None}, "write it into the plan"),
+    "a configuration that coverage.py refuses": ({"refused": "pyproject.toml: no"}, "pyproject.toml: no"),
     "contexts of another kind": ({"cov": by("test_function")}, "remove it, or use --cov-context=test"),
 }
 POSSIBLE = {
@@ -170,6 +181,7 @@ def test_what_cannot_be_measured_is_missed_with_what_to_do(
     found = judge(tmp_path, **options)
     assert found is not None
     figure = found.judge("1")
+    assert figure is not None
     assert (figure.passed, figure.reached) == (False, None)
     assert reason in figure.problem
 

@@ -199,15 +199,6 @@ def test_every_part_has_a_file_of_its_own_below_the_folder(parts: Parts) -> None
         assert list(parts.stored(number).measured[f"phase {record.phase}"].values()) == [{number + 1}]
 
 
-def test_parts_of_an_earlier_run_are_removed(parts: Parts) -> None:
-    """They say nothing of this one."""
-    parts.take("1", LINES)
-    parts.combined.write()
-    parts.combined.write_data()
-    Parts(parts.root)
-    assert not (parts.folder / "coverage").exists()
-
-
 @pytest.mark.parametrize("place", [".phases", ".phases/coverage", ".phases/coverage/parts"])
 def test_what_cannot_be_written_is_recorded_as_a_problem(make: Make, place: str) -> None:
     """A file stands where a folder must be; the part is no good evidence, and there is no traceback."""

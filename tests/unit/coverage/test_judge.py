@@ -161,6 +161,17 @@ def test_what_is_left_out_is_told_once_for_each_reason(root: Path) -> None:
     )
 
 
+def test_what_is_left_out_late_is_not_judged_any_more(run: Run) -> None:
+    """Tests that were found when their phase opened may be deselected as others are."""
+    for phase in ("1", "1/A"):
+        run.ran(phase, "library.py", ALL)
+    run.judge.leave_out(["1"])
+    assert run.judge.judge("1") is None
+    assert run.judge.judge("sync:1") is None
+    assert run.judge.close() is None
+    assert run.judge.judge("1/A") is not None
+
+
 def test_nothing_left_out_is_nothing_to_tell(run: Run) -> None:
     """Every threshold is judged."""
     assert run.judge.notes == ()

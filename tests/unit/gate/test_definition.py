@@ -95,12 +95,14 @@ def test_what_is_written_down_is_read_as_it_was(threshold: float | None) -> None
     assert definitions(recorded(json.dumps(stated))) == {"1": stated}
 
 
-def test_a_sync_point_has_none() -> None:
-    """Neither have the unphased tests."""
-    assert definitions(recorded("", "sync:1")) == {}
+@pytest.mark.parametrize("unit", ["sync:1", "unphased"])
+def test_what_is_no_phase_of_the_plan_has_none(unit: str) -> None:
+    """A sync point and the unphased tests."""
+    assert definitions(recorded("", unit)) == {}
 
 
 ALTERED = {
+    "nothing": "",
     "no JSON": "nonsense",
     "nested without end": "[" * 100_000,
     "a list": "[]",

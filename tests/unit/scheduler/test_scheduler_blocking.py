@@ -177,10 +177,10 @@ class TestPhaseFailed:
         assert run.states == "1 red, 2 green, 3 blocked"
 
     def test_in_a_stream_it_reaches_the_phase(self, talk) -> None:
-        """The phase of a failed stream is failing for the same reason."""
+        """The phase of a failed stream is failing for that reason."""
         run = talk("1 1/A", "1 1/A", workers="w1 w2")
         assert run.fails("1/A", "no compiler") == ["1/A failing", "1 failing"]
-        assert run.result("1").reason == "no compiler"
+        assert run.result("1").reason == "stream 1/A: no compiler"
 
     def test_reasons_add_up_without_repeating(self, talk) -> None:
         """Two workers may tell the same, and there may be two reasons."""
