@@ -81,7 +81,7 @@ class Payload:
         data = CoverageData(no_disk=True)
         self.fill(data)
         packed = data.dumps()
-        data.close()
+        data.close(force=True)  # which a database in memory needs
         return packed
 
     @classmethod
@@ -97,7 +97,7 @@ class Payload:
         except Exception as error:  # what damaged bytes raise depends on where they are damaged
             raise PayloadError(f"coverage data cannot be read: {error}") from error
         finally:
-            data.close()
+            data.close(force=True)
 
     @classmethod
     def from_file(cls, path: Path) -> Payload:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pytest_phases.errors import PhasesError
 from pytest_phases.evidence import Recorded
 from pytest_phases.gate.definition import definition_of, definitions
 from pytest_phases.gate.look import outputs
+from pytest_phases.gate.repository import git
 from pytest_phases.model import Crew, Phase, Plan
 from pytest_phases.plan.read import read_plan
 from pytest_phases.plan.selectors import lies_at
@@ -94,9 +94,8 @@ def baseline(root: Path, ref: str, plan_file: str) -> Iterator[Baseline]:
 def _content(root: Path, ref: str, file: str) -> bytes:
     """A file as it stands in a commit."""
     # Of a commit and nothing else: an empty ref would be the index, which is the change's own.
-    command = ["git", "-C", str(root), "cat-file", "blob", "--end-of-options", f"{ref}^{{commit}}:./{file}"]
     try:
-        done = subprocess.run(command, capture_output=True, check=False)
+        done = git(root, ("cat-file", "blob", "--end-of-options", f"{ref}^{{commit}}:./{file}"))
     except OSError as error:
         raise BaselineError(f"git could not be run ({error.strerror}); --plan-from needs it") from error
     if done.returncode:

@@ -131,7 +131,7 @@ def find(folder: Path) -> Repository | None:
     """
     if shutil.which("git") is None:
         return None
-    done = _git(folder, ("rev-parse", "--show-toplevel"))
+    done = git(folder, ("rev-parse", "--show-toplevel"))
     complaint = os.fsdecode(done.stderr)
     if done.returncode and any(each in complaint for each in _NO_REPOSITORY):
         return None
@@ -142,7 +142,7 @@ def find(folder: Path) -> Repository | None:
 
 def _object(top: Path, name: str) -> str | None:
     """The id of an object, None if there is none of that name."""
-    done = _git(top, ("rev-parse", "--quiet", "--verify", name))
+    done = git(top, ("rev-parse", "--quiet", "--verify", name))
     if done.returncode == 1 and not done.stderr:
         return None
     return _line(_checked(top, done)[0])
@@ -174,12 +174,13 @@ def _run(
     folder: Path, words: Sequence[str], feed: bytes = b"", variables: Mapping[str, str] | None = None
 ) -> tuple[bytes, str]:
     """What git answers and what it complains of; TreeError if it fails."""
-    return _checked(folder, _git(folder, words, feed, variables))
+    return _checked(folder, git(folder, words, feed, variables))
 
 
-def _git(
+def git(
     folder: Path, words: Sequence[str], feed: bytes = b"", variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
+    """Run git free of what the environment and the user's settings could change; OSError without git."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _INHERITED
     }

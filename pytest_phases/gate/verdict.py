@@ -39,6 +39,7 @@ _PRECEDENCE = (Decision.RED, Decision.INCOMPLETE, Decision.PENDING)
 _NAMED = 5
 _PATHS = 10
 _FULL = 100.0
+_PLACES = 100  # more than any figure has
 
 
 def decide(rules: Rules, recorded: Recorded, found: Found) -> GateResult:
@@ -335,6 +336,9 @@ def _reached(case: _Case, named: str, figure: FigureRecord, required: float) -> 
     if not (0 <= figure.reached <= _FULL and 0 <= required <= _FULL):
         recorded = f"{figure.reached:g} of {required:g} %"
         yield _incomplete(f"{named}: the recorded coverage, {recorded}, does not lie between 0 and 100")
+        return
+    if figure.precision > _PLACES:
+        yield _incomplete(f"{named}: the recorded coverage has {figure.precision} places; run again")
         return
     threshold = judge(figure.reached, required, figure.precision)
     if not threshold.passed and not case.is_red_for(figure.id, threshold.text):

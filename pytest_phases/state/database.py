@@ -252,7 +252,7 @@ def _told(path: Path) -> Iterator[None]:
         text = str(error)
         _, problem, remedy = next(row for row in _PROBLEMS if row[0].lower() in text.lower())
         raise DatabaseError(path, f"{problem} ({text})", remedy) from error
-    except UnreadableRow as error:
+    except (UnreadableRow, ValueError) as error:
         raise DatabaseError(path, f"cannot be understood ({error})", _ANEW) from error
     except OSError as error:
         raise DatabaseError(path, f"cannot be opened ({error.strerror})", _WRITABLE) from error

@@ -174,20 +174,29 @@ def shop(tmp_path: Path) -> Shop:
     return _new(tmp_path / "shop")
 
 
+Prepare = Callable[[Shop], object]
+
+
 @pytest.fixture(scope="session")
-def _run_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A function that runs a project, once for each text of the gate."""
+def prepared_shop(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Prepare], Path]:
+    """A function that makes a project with more keys of its gate and prepares it, the same one only once."""
 
     @cache
-    def run(gate: str) -> Path:
-        made = _new(tmp_path_factory.mktemp("run") / "shop", gate)
-        made.run()
+    def prepare(gate: str, step: Prepare) -> Path:
+        made = _new(tmp_path_factory.mktemp("prepared") / "shop", gate)
+        step(made)
         return made.root
 
-    return run
+    return prepare
 
 
 @pytest.fixture
-def shop_that_ran(tmp_path: Path, _run_once: Callable[[str], Path]) -> Callable[..., Shop]:
-    """A function that makes the same project after a run, with more keys of its gate."""
-    return lambda gate="": Shop(shutil.copytree(_run_once(gate), tmp_path / "shop"))
+def copied_shop(tmp_path: Path, prepared_shop: Callable[[str, Prepare], Path]) -> Callable[..., Shop]:
+    """A function that gives the test a prepared project of its own."""
+    return lambda gate="", step=Shop.run: Shop(shutil.copytree(prepared_shop(gate, step), tmp_path / "copy"))
+
+
+@pytest.fixture
+def committed_shop(copied_shop: Callable[..., Shop]) -> Shop:
+    """A project that was committed and not run."""
+    return copied_shop(step=Shop.commit)

@@ -1,4 +1,4 @@
-"""What no phase knows of stands against a green gate too: pytest's own failures, and runs that never began."""
+"""What no phase knows of stands against the gate too: pytest's own failures, and runs that never began."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ USES = "import made\n\ndef test_good(): pass\n\ndef test_bad(): assert False\n"
 
 @pytest.mark.parametrize("workers", ["-n0", "-n1"])
 def test_a_test_that_is_found_late_and_deselected_is_missed(workers, new_project):
-    """Its module can be imported only after a stage, when the list of what must exist was written long ago."""
+    """Its module can be imported only after a stage, when what must exist was written down long ago."""
     project = new_project({"plan.md": BUILT, "test_made.py": USES, ".gitignore": "made.py\njunit.xml\n"})
 
     ran = project.run(workers, "-k", "not bad")
@@ -139,7 +139,7 @@ def test_a_run_inside_a_stage_leaves_the_evidence_alone(new_project):
     """A stage may start pytest with markers, which has phases of its own."""
     plan = (
         "### Phase 1: Library\ntests: [test_library.py]\ncovers: [library.py]\ncoverage: 100\n"
-        "Testing: inner\n```bash\nunset PYTEST_ADDOPTS\npython -m pytest -q -p no:cacheprovider inner/test_inner.py\n```\n"
+        "Testing: inner\n```bash\npython -m pytest -q -p no:cacheprovider inner/test_inner.py\n```\n"
         "### Gate: Release\n"
     )
     inner = "import pytest\n\n@pytest.mark.phase(7)\ndef test_inner(): pass\n"

@@ -17,6 +17,7 @@ from pytest_phases.cli import main
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
 COMMANDS = {"gate": (), "approve": ("security", "--by", "alice"), "revoke": ("security",)}
+GATE = "approvals: [security]\n"
 NOT_GREEN, USAGE_ERROR, WRONG_CALL = 1, 4, 2
 
 
@@ -29,17 +30,22 @@ def call(*args: str) -> Result:
     return result
 
 
+def run_and_approve(shop: Any) -> None:
+    """Run the project and give the approval that its gate asks for."""
+    shop.run()
+    assert call("approve", "security", "--by", "alice", "--root", str(shop.root)).exit_code == 0
+
+
 @pytest.fixture
-def pending(shop_that_ran: Callable[..., Any]) -> Any:
+def pending(copied_shop: Callable[..., Any]) -> Any:
     """A project whose gate waits for one approval."""
-    return shop_that_ran("approvals: [security]\n")
+    return copied_shop(GATE)
 
 
 @pytest.fixture
-def green(pending: Any) -> Any:
+def green(copied_shop: Callable[..., Any]) -> Any:
     """A project whose gate is green."""
-    assert call("approve", "security", "--by", "alice", "--root", str(pending.root)).exit_code == 0
-    return pending
+    return copied_shop(GATE, run_and_approve)
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_only_the_contexts_asked_for_are_read() -> None:
     assert Payload.of(data, ["phase 1"]).measured == {"phase 1": LINES.measured["phase 1"]}
     assert Payload.of(data, ["unknown"]).measured == {}
     assert Payload.of(data) == LINES
-    data.close()
+    data.close(force=True)
 
 
 # What cannot be read -----------------------------------------------------------------------------

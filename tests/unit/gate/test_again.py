@@ -19,9 +19,9 @@ needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not i
 
 
 @pytest.fixture
-def green(shop_that_ran: Callable[..., Any]) -> Any:
+def green(copied_shop: Callable[..., Any]) -> Any:
     """A project whose gate is green."""
-    return shop_that_ran()
+    return copied_shop()
 
 
 def verdict(shop: Any) -> dict[str, Any]:
@@ -86,15 +86,11 @@ def test_the_keys_of_the_verdict_are_these(green: Any) -> None:
     assert list(verdict(green)) == KEYS
 
 
-@pytest.mark.parametrize(
-    "value", ["edited", None, [], {"deep": [[[1]]]}], ids=["text", "null", "list", "object"]
-)
+@pytest.mark.parametrize("value", [{"deep": [[[1]]]}, None], ids=["edited", "null"])
 @pytest.mark.parametrize("key", [*KEYS, "one_more"])
 def test_an_edit_of_any_key_is_told_by_its_name(green: Any, key: str, value: object) -> None:
     """Somebody else may believe the file."""
     data = verdict(green)
-    if data.get(key, ...) == value:
-        value = ["edited"]
     rewrite(green, {**data, key: value})
     assert green.reasons() == [
         f"{green.folder / 'verdict.json'} says otherwise than the evidence of the last run: {key}; run again"
@@ -184,8 +180,9 @@ EDITS: dict[str, tuple[str, str]] = {
 def test_altered_evidence_is_never_green(green: Any, statement: str, reason: str) -> None:
     """Though verdict.json was not touched."""
     green.sql(statement)
-    assert green.judge().decision is not Decision.GREEN
-    assert any(reason in each for each in green.reasons())
+    gate = green.judge()
+    assert gate.decision is not Decision.GREEN
+    assert any(reason in each.text for each in gate.reasons)
 
 
 def nonsense(path: Path) -> None:
@@ -224,8 +221,9 @@ def test_a_database_that_cannot_be_read_is_a_reason(
 ) -> None:
     """There is no evidence, and the gate is incomplete."""
     damage(green.folder / "phases.db")
-    assert green.judge().decision is Decision.INCOMPLETE
-    (told,) = green.reasons()
+    gate = green.judge()
+    assert gate.decision is Decision.INCOMPLETE
+    (told,) = (each.text for each in gate.reasons)
     assert told.startswith(f"{green.folder / 'phases.db'}: ")
     assert reason in told
 
@@ -254,8 +252,9 @@ CHANGES: dict[str, tuple[str, str, str]] = {
 def test_what_changed_since_the_run_is_a_reason(green: Any, name: str, text: str, reason: str) -> None:
     """The verdict is of another tree."""
     green.write(name, text)
-    assert green.judge().decision is Decision.INCOMPLETE
-    assert any(each.startswith(reason) for each in green.reasons())
+    gate = green.judge()
+    assert gate.decision is Decision.INCOMPLETE
+    assert any(each.text.startswith(reason) for each in gate.reasons)
 
 
 def test_every_problem_of_the_plan_is_a_reason(green: Any) -> None:

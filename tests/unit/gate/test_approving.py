@@ -19,9 +19,9 @@ needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not i
 
 
 @pytest.fixture
-def pending(shop_that_ran: Callable[..., Any]) -> Any:
+def pending(copied_shop: Callable[..., Any]) -> Any:
     """A project whose gate waits for two approvals."""
-    return shop_that_ran("approvals: [security, code-review]\n")
+    return copied_shop("approvals: [security, code-review]\n")
 
 
 def give(

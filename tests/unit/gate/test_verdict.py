@@ -701,6 +701,11 @@ NOT_GREEN: dict[str, Case] = {
         INCOMPLETE,
         ["the gate: the recorded coverage, 120 of 75 %, does not lie between 0 and 100"],
     ),
+    "a figure of absurd precision": (
+        lambda e: e.figure(GATE, precision=5000),
+        INCOMPLETE,
+        ["the gate: the recorded coverage has 5000 places; run again"],
+    ),
     "a figure that is no number": (
         lambda e: e.figure(GATE, reached=float("nan")),
         INCOMPLETE,

@@ -532,3 +532,15 @@ class TestReadOnlyFolder:
                 DatabaseError, match=r"cannot be opened .*; make the file and its folder read"
             ):
                 Database.open(path)
+
+
+def test_a_run_id_that_is_no_text_is_told(tmp_path: Path) -> None:
+    """Which run was last cannot be read, and that is said instead of a traceback."""
+    path = tmp_path / "phases.db"
+    with Database.open(path) as database:
+        database.begin(RunRecord("r1", "2026-01-01T00:00:00+00:00", "plan.md", "0"))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE run SET run_id = x'ff'")
+
+    with Database.open(path, read_only=True) as database, pytest.raises(DatabaseError, match="understood"):
+        database.latest()
