@@ -93,13 +93,14 @@ def use_workers_for_ini_plan(early_config: pytest.Config, args: list[str]) -> No
 def keep_coverage_data(early_config: pytest.Config) -> None:
     """pytest-cov erases the data files that it finds, in each worker too; one that starts later must not.
 
-    It would erase what workers that have already ended leave for the report.
+    It would erase what workers that have already ended leave for the report, or what one that was
+    faster has begun to write: with a threshold, data is written while the tests run.
     """
     if "PYTEST_XDIST_WORKER" in os.environ:
-        from pytest_phases.settings import LATER_WORKER
+        from pytest_phases.settings import LATER_WORKER, MEASURE
 
         # Taken out, or a pytest that a test starts would not erase its old data either.
-        if os.environ.pop(LATER_WORKER, None):
+        if os.environ.pop(LATER_WORKER, None) or MEASURE in os.environ:
             early_config.known_args_namespace.cov_append = True
 
 
