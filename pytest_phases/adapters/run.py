@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import pytest
 
 from pytest_phases.adapters.blocked import report_blocked
+from pytest_phases.adapters.collaborators import Judge, Record
 from pytest_phases.adapters.messages import Measured
 from pytest_phases.adapters.outcomes import Account
 from pytest_phases.errors import Problem
@@ -40,56 +41,6 @@ from pytest_phases.scheduler.protocol import Judge as JudgeNow
 from pytest_phases.scheduler.timeline import Timeline
 from pytest_phases.settings import Settings
 from pytest_phases.table import Table
-
-
-class Judge(Protocol):
-    """Judges thresholds by what workers have measured."""
-
-    @property
-    def judged(self) -> Collection[str]:
-        """The ids of the phases, streams and sync points that are judged."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Which thresholds are not judged, and why."""
-
-    def expect(self, phase: str, worker: str) -> Iterable[tuple[str, str]]:
-        """A worker has run an item of a phase: the parts, by phase and worker, it will hand over for that."""
-
-    def take(self, worker: str, phase: str, data: bytes, fixtures: Sequence[str], problem: str) -> None:
-        """A worker hands over coverage data."""
-
-    def leave_out(self, phases: Collection[str]) -> None:
-        """Tests of these phases were found late and deselected, so no figure of theirs says anything."""
-
-    def judge(self, node: str) -> Figure | None:
-        """Everything of a phase or sync point is done: what was reached; None if that says nothing."""
-
-    def close(self) -> Figure | None:
-        """Nothing is measured any more: write it all down, and judge the gate's own threshold."""
-
-
-class Record(Protocol):
-    """Where a run is written down."""
-
-    def begun(self, plan: Plan, table: Table) -> None:
-        """Everything is collected."""
-
-    def found(self, items: Iterable[Expected]) -> None:
-        """Items were collected."""
-
-    def lost(self, items: Iterable[Expected]) -> None:
-        """Items are no longer collected, now that something was built."""
-
-    def ended(self, item: ItemRecord) -> None:
-        """An item has its outcome; one that is blocked has no worker."""
-
-    def expect_part(self, phase: str, worker: str) -> None:
-        """A worker has run an item of a phase that is measured, and will hand over what it measured."""
-
-    def judged(self, figure: Figure) -> None:
-        """A threshold was judged."""
-
 
 Order: TypeAlias = Send | Refresh
 """What only an adapter can carry out."""
