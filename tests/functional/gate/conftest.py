@@ -211,6 +211,8 @@ def make_project() -> Make:
         project = Project(path).write(FILES | (files or {}))
         if git:
             project.git("init", "--quiet")
+            # As every project has it; what is tracked would count, byte code or not.
+            project.write({".git/info/exclude": "__pycache__/\n"})
             project.commit()
         return project
 
