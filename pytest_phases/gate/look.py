@@ -25,7 +25,7 @@ LEFT_BY_RUNS = (
     *(".gitignore", "PARALLEL_STATUS.json", "logs", "nested", PARTS, COVERAGE_DATA),
     *(NAME, f"{NAME}-wal", f"{NAME}-shm", f"{NAME}-journal", VERDICT, STATEMENT),
 )
-"""What runs write below `.phases`; anything else that lies there is a part of the project."""
+"""What runs write below `.phases`; what else lies in a folder like `reports` is a part of the project."""
 
 
 def look(
@@ -110,6 +110,10 @@ def signers_of(plan: Plan, root: Path) -> Path | None:
 
 
 def excluded(root: Path, folder: Path) -> tuple[str, ...]:
-    """What is no part of the tree: what runs leave."""
-    below = folder.relative_to(root) if folder.is_relative_to(root) else None
-    return tuple((below / name).as_posix() for name in LEFT_BY_RUNS) if below is not None else ()
+    """What is no part of the tree: what runs leave, and all of a folder of their own like `.phases`."""
+    if not folder.is_relative_to(root):
+        return ()
+    below = folder.relative_to(root)
+    if below.name.startswith("."):
+        return (below.as_posix(),)
+    return tuple((below / name).as_posix() for name in LEFT_BY_RUNS)

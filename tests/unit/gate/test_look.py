@@ -210,3 +210,8 @@ def test_what_runs_leave_is_no_part_of_the_tree(tmp_path: Path) -> None:
     )
     assert not {"out", "out/phases", "out/phases/coverage"} & set(found)
     assert excluded(tmp_path / "project", tmp_path / "elsewhere") == ()
+
+
+def test_a_folder_of_their_own_is_left_out_whole(tmp_path: Path) -> None:
+    """Signatures and reports that somebody adds to `.phases` are no part of the project."""
+    assert excluded(tmp_path, tmp_path / ".phases") == (".phases",)
