@@ -26,7 +26,6 @@ CORE = "COVERAGE_CORE"
 # A worker sees but a part of the project.
 _QUIET = ("module-not-imported", "module-not-measured", "no-data-collected", "already-imported")
 
-
 KEY = pytest.StashKey[Coverage]()
 """Where the configuration of pytest keeps the measurement that has begun."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_phases.model import Phase, Plan
+from pytest_phases.coverage.scope import judged
+from pytest_phases.evidence import GATE
+from pytest_phases.model import Plan
 
 SYNC = "sync:"
 """What the id of a sync point begins with; no phase can be called so."""
@@ -62,27 +64,10 @@ def rules_of(plan: Plan) -> Rules:
         phases=tuple(phase.id for phase in required),
         every=not named,
         required=gate.coverage if gate is not None else None,
-        thresholds=dict(_thresholds(plan)),
+        thresholds={target.id: target.required for target in judged(plan) if target.kind != GATE},
         approvals=gate.approvals if gate is not None else (),
         allow_empty=gate.allow_empty if gate is not None else (),
         streams=tuple(stream.id for phase in required for stream in phase.streams),
         stages=tuple((unit.id, stage.id) for unit in units for stage in unit.stages),
         syncs=tuple(sync.name for sync in plan.syncs),
     )
-
-
-def _thresholds(plan: Plan) -> Iterator[tuple[str, float]]:
-    for phase in plan.phases:
-        for unit in phase.units:
-            threshold = _threshold(unit, phase)
-            if threshold is not None:
-                yield unit.id, threshold
-    for number, sync in enumerate(plan.syncs, 1):
-        if sync.coverage is not None:
-            yield f"{SYNC}{number}", sync.coverage
-
-
-def _threshold(unit: Phase, phase: Phase) -> float | None:
-    """That of a phase holds for each of its streams that answers for code of its own."""
-    inherited = phase.coverage if unit.covers else None
-    return unit.coverage if unit.coverage is not None else inherited
