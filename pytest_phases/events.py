@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from enum import Enum
 
+from pytest_phases.claims import Claim
 from pytest_phases.model import Plan
 
 
@@ -88,7 +89,8 @@ class Tally:
 class RunStarted:
     """Everything is collected; `plan` has the markers in it, `waves` the ids of its phases.
 
-    `notes` says what of the plan this run cannot do, in words.
+    `notes` says what of the plan this run cannot do, in words. `resumed` has, by phase or stream, where
+    from: (id, `RUN, 5 min ago`). `decisions` says of the others why they run again.
     """
 
     run_id: str
@@ -96,6 +98,8 @@ class RunStarted:
     plan: Plan
     waves: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    resumed: tuple[tuple[str, str], ...] = ()
+    decisions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +139,36 @@ class WaveClosed:
     time: float
 
 
+class LockState(str, Enum):
+    """What became of a claim: it waits, was granted, or was let go."""
+
+    WAITING = "waiting"
+    HELD = "held"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class LockChanged:
+    """A phase or an item waits for its claims, has them, or has let them go, all at once.
+
+    `holder` is the id of a phase or stream, or the node id of an item; `agent` the worker of an item, empty
+    for a phase; `waits_for` names who is in the way, empty where that is another run.
+    """
+
+    holder: str
+    agent: str
+    claims: tuple[Claim, ...]
+    state: LockState
+    time: float
+    waits_for: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class PhaseResult:
-    """How a phase or stream ended; `seconds` runs from opening to closing, 0 if it never opened."""
+    """How a phase or stream ended; `seconds` runs from opening to closing, 0 if it never opened.
+
+    `resumed` says where from (`RUN, 5 min ago`), empty unless nothing of it was run.
+    """
 
     id: str
     name: str
@@ -149,6 +180,7 @@ class PhaseResult:
     stages: Tally
     seconds: float
     blocked_by: tuple[str, ...] = ()
+    resumed: str = ""
 
     @property
     def title(self) -> str:

@@ -74,11 +74,20 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The run in which a resumed phase was run: when it started (ISO 8601, UTC), its tree's digest."""
+
+    run_id: str
+    started: str
+    tree: str
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseRecord:
     """A phase, stream, sync point or the unphased tests as it closed; `seconds` from opening to closing.
 
     `tests` and `stages` are counts by the name of an outcome. `definition` is the phase as the plan
-    and the markers state it, as JSON.
+    and the markers state it, as JSON. `origin` is None unless it was resumed: where it was run then.
     """
 
     id: str
@@ -91,6 +100,16 @@ class PhaseRecord:
     tests: tuple[tuple[str, int], ...] = ()
     stages: tuple[tuple[str, int], ...] = ()
     definition: str = ""
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaveRecord:
+    """A wave as it closed; `seconds` since the run began."""
+
+    number: int
+    phases: tuple[str, ...]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +129,8 @@ class ItemRecord:
 class PartRecord:
     """The coverage data that one worker measured for one phase; `file` is relative to `.phases`.
 
-    `problem` says what of it could not be read when it came, empty if all could.
+    `problem` says what of it could not be read when it came, empty if all could; `fixtures` are the
+    contexts of the wide fixtures that the phase has used there.
     """
 
     phase: str
@@ -118,6 +138,56 @@ class PartRecord:
     file: str
     sha256: str
     problem: str = ""
+    fixtures: tuple[str, ...] = ()
+
+
+class DependencyKind(str, Enum):
+    """What the outcome of a phase depends on."""
+
+    DEFINITION = "definition"
+    TEST = "test"
+    INPUT = "input"
+    OUTPUT = "output"
+    EXECUTED = "executed"
+    IMPORTED = "imported"
+    OPENED = "opened"
+    CONFIGURATION = "configuration"
+    DISTRIBUTION = "distribution"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Dependency:
+    """One thing that the outcome of a phase or stream depends on.
+
+    `name` is a path relative to the rootdir, a distribution, or a key of the definition; `digest` what
+    it was: the sha256 of a file (of `imported` ones that of what stands outside functions, empty for
+    a file that was not there), the version of a distribution. Of kind `unknown`, `name` says why it
+    cannot be told what else the outcome depends on, and `digest` is that of the whole tree.
+    """
+
+    phase: str
+    kind: DependencyKind
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """A stage that has ended well: digests of its command, and of what it declares to read and to make.
+
+    Pairs are (path, sha256), sorted; of `env` (variable, sha256 of its value, empty if unset). `changed` are
+    the inputs that changed while it ran. `up_to_date` says that it was found so, and not run.
+    """
+
+    phase: str
+    stage: str
+    command: str
+    inputs: tuple[tuple[str, str], ...] = ()
+    outputs: tuple[tuple[str, str], ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    changed: tuple[str, ...] = ()
+    up_to_date: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,3 +259,5 @@ class Recorded:
     tree: tuple[TreeEntry, ...] = ()
     conditions: tuple[str, ...] = ()
     deploys: tuple[DeployRecord, ...] = ()
+    stages: tuple[StageRecord, ...] = ()
+    waves: tuple[WaveRecord, ...] = ()

@@ -77,7 +77,8 @@ class Stage:
     """A labelled fence: one script, run whole, as one item.
 
     `id` is unique in its phase (`build-wheel`); `name` is what the label says (`wheel`), or
-    empty; `needs` holds ids of stages of the same phase; `timeout` is in seconds.
+    empty; `needs` holds ids of stages of the same phase; `timeout` is in seconds. `env` names the
+    environment variables that its outcome depends on.
     """
 
     id: str
@@ -91,6 +92,10 @@ class Stage:
     timeout: float | None = None
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    modifies: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    locks: tuple[str, ...] = ()
     key_places: KeyPlaces = field(default=(), compare=False, repr=False)
 
 
@@ -108,7 +113,9 @@ class Phase:
 
     A stream's `id` is `1/A`; its `deps` name siblings alone (`1/B`) and it inherits those of
     its phase. `states_deps` tells `dependencies: []` from no word about them. `coverage` is in
-    per cent, `timeout` (the default of its stages) in seconds.
+    per cent, `timeout` (the default of its stages) in seconds. `ratchet` stands for a threshold that is
+    what the last green run reached. `serialize` lets it take turns with phases that modify the same;
+    `enforce` watches that it writes nothing but what it `modifies` (None: as the plan says).
     """
 
     id: str
@@ -126,6 +133,9 @@ class Phase:
     locks: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     serial: bool = False
+    serialize: bool = False
+    enforce: bool | None = None
+    ratchet: bool = False
     timeout: float | None = None
     objective: str = ""
     tasks: tuple[Task, ...] = ()
@@ -179,7 +189,8 @@ class Plan:
     """The phases, sync points and gate of one project.
 
     `file` is the plan as the user named it, or empty for a plan made of markers alone. `prose`
-    lists the fences that were taken for prose, `notes` what `check` and the header point out.
+    lists the fences that were taken for prose, `notes` what `check` and the header point out. `enforce`
+    holds for phases that say nothing of it themselves.
     """
 
     file: str = ""
@@ -187,6 +198,7 @@ class Plan:
     phases: tuple[Phase, ...] = ()
     syncs: tuple[Sync, ...] = ()
     gate: Gate | None = None
+    enforce: bool = False
     notes: tuple[Note, ...] = ()
     prose: tuple[Note, ...] = ()
 

@@ -6,6 +6,7 @@ import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_phases.evidence import StageRecord
 from pytest_phases.model import Plan
 
 NO_BUILT_CODE = (
@@ -30,6 +31,7 @@ class Settings:
     `blocked` the phases that had run to their end, or never will, when this worker was started,
     `generation` how often something was built by then. `measured` holds the patterns of files to
     measure where the project's configuration names none; None says that nothing is measured.
+    `stages` are the last good ends of stages, by which one is up to date, unless `force` runs it.
     """
 
     plan: Plan = field(default_factory=Plan)
@@ -42,6 +44,8 @@ class Settings:
     blocked: tuple[str, ...] = ()
     generation: int = 0
     measured: tuple[str, ...] | None = None
+    stages: tuple[StageRecord, ...] = ()
+    force: bool = False
 
     def to_data(self) -> bytes:
         """For the input of a worker, which runs the code that the controller tells it to anyway."""

@@ -18,6 +18,7 @@ class Table:
     markers in use, as plain data; `restricted` says that only some of the tests were asked for.
     `left_out` holds (node id, phase) of what was collected and then deselected, and `uncollected`
     says in words why there may be more that was not even collected, `unseen` where the plan does not look.
+    `locks` holds (index, name, shared) of `lock` markers.
     """
 
     nodeids: tuple[str, ...] = ()
@@ -30,6 +31,7 @@ class Table:
     left_out: tuple[tuple[str, str], ...] = ()
     uncollected: str = ""
     unseen: str = ""
+    locks: tuple[tuple[int, str, bool], ...] = ()
 
     def to_data(self) -> dict[str, Any]:
         """Lists, dicts, strings and numbers; each phase is named once."""
@@ -47,6 +49,7 @@ class Table:
             "left_out": [list(item) for item in self.left_out],
             "uncollected": self.uncollected,
             "unseen": self.unseen,
+            "locks": [list(lock) for lock in self.locks],
         }
 
     @classmethod
@@ -64,6 +67,7 @@ class Table:
             left_out=tuple((nodeid, phase) for nodeid, phase in data["left_out"]),
             uncollected=data["uncollected"],
             unseen=data["unseen"],
+            locks=tuple((index, name, shared) for index, name, shared in data["locks"]),
         )
 
 

@@ -64,7 +64,29 @@ class Measured:
     problem: str
 
 
-Message: TypeAlias = Collected | RefreshNow | Refreshed | TornDown | Measured
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """Worker: which files of the rootdir were executed and opened for a phase since this was told last.
+
+    `early` were executed before any item ran, while modules were collected; `unknown` says why there
+    may be more, empty if there is not.
+    """
+
+    phase: str
+    executed: tuple[str, ...]
+    early: tuple[str, ...]
+    opened: tuple[str, ...]
+    unknown: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageEnded:
+    """Worker: a stage has ended well, or is up to date; the fields of a `StageRecord`, as JSON."""
+
+    record: str
+
+
+Message: TypeAlias = Collected | RefreshNow | Refreshed | TornDown | Measured | Traced | StageEnded
 
 
 def pack(message: Message) -> tuple[str, dict[str, Any]]:

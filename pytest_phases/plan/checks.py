@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
 
+from pytest_phases.claims import overlap
 from pytest_phases.errors import Problem
 from pytest_phases.graph import Graph, build, find_cycle, waiting_edges
 from pytest_phases.model import UNPHASED, Crew, Gate, Phase, Place, Plan, Stage, place_of
@@ -187,7 +188,7 @@ def _overlaps(plan: Plan, graph: Graph) -> Iterator[Problem]:
         if ordered or alone or _frames(one, other):
             continue
         for mine, theirs in product(one.modifies, other.modifies):
-            if paths.overlap(mine, theirs):
+            if overlap(mine, theirs):
                 message = (
                     f"{_named(other)} modifies `{theirs}` and may run beside {_named(one)}, which modifies "
                     f"`{mine}` ({place_of(one, 'modifies')}); let one depend on the other, or divide the path"

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from pytest_phases.events import Outcome, PhaseChanged, WaveClosed
+from pytest_phases.claims import Claim
+from pytest_phases.events import LockState, Outcome, PhaseChanged, WaveClosed
+
+Holder: TypeAlias = "str | int"
+"""Who holds locks: the id of a phase or stream, or the number of an item."""
 
 
 class ItemKind(Enum):
@@ -22,7 +26,9 @@ class Item:
     """What a worker runs: `number` is its name between core and adapter, `phase` a node's id.
 
     `needs` holds the numbers of items that must have ended, and not badly, before this one may
-    start; `name` is what a message calls it (stages and modules alone have one).
+    start; `name` is what a message calls it (stages and modules alone have one). `claims` are locks
+    of its own, beside those of its phase. `outcome` is what it came to in the run that is resumed: it
+    is counted as soon as its phase opens, and the item never runs.
     """
 
     number: int
@@ -30,6 +36,8 @@ class Item:
     kind: ItemKind = ItemKind.TEST
     needs: tuple[int, ...] = ()
     name: str = ""
+    claims: tuple[Claim, ...] = ()
+    outcome: Outcome | None = None
 
 
 # What happens -----------------------------------------------------------------------------
@@ -139,6 +147,14 @@ class PhaseJudged:
 
 
 @dataclass(frozen=True, slots=True)
+class Acquired:
+    """What `Acquire` asked for: no other run on this machine has these locks now."""
+
+    holder: Holder
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """Nothing more may be started: `-x`, `--maxfail`, Ctrl-C, or no worker is left."""
 
@@ -156,6 +172,7 @@ Event: TypeAlias = (
     | PhaseFailed
     | PhaseCleared
     | PhaseJudged
+    | Acquired
     | Stopped
 )
 
@@ -196,4 +213,43 @@ class Judge:
     phase: str
 
 
-Decision: TypeAlias = Send | Refresh | Block | Judge | PhaseChanged | WaveClosed
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """These items have the outcome that they came with, in the same order; they never reach a worker."""
+
+    items: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Acquire:
+    """Get these locks from other runs on this machine, all at once, and tell `Acquired`."""
+
+    holder: Holder
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let other runs have the locks that this holder acquired, or give up acquiring them."""
+
+    holder: Holder
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A holder waits for its claims, has them, or let them go.
+
+    `waits_for` is in the way, None where that is another run; `worker` runs the item that holds them,
+    empty for a phase.
+    """
+
+    holder: Holder
+    claims: tuple[Claim, ...]
+    state: LockState
+    worker: str = ""
+    waits_for: Holder | None = None
+
+
+Decision: TypeAlias = (
+    Send | Refresh | Block | Judge | Resume | Acquire | Release | Lock | PhaseChanged | WaveClosed
+)

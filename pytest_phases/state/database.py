@@ -11,6 +11,7 @@ from types import TracebackType
 from pytest_phases.errors import PhasesError
 from pytest_phases.evidence import (
     ApprovalRecord,
+    Dependency,
     DeployRecord,
     Expected,
     FigureRecord,
@@ -19,7 +20,9 @@ from pytest_phases.evidence import (
     PhaseRecord,
     Recorded,
     RunRecord,
+    StageRecord,
     TreeEntry,
+    WaveRecord,
 )
 from pytest_phases.state import schema
 from pytest_phases.state.schema import Record, Table, UnreadableRow
@@ -144,6 +147,18 @@ class Database:
         """Record a threshold that was judged, in place of what is recorded under its kind and id."""
         self._put(schema.FIGURE, run_id, [figure])
 
+    def add_wave(self, run_id: str, wave: WaveRecord) -> None:
+        """Record a wave that closed."""
+        self._put(schema.WAVE, run_id, [wave])
+
+    def add_dependencies(self, run_id: str, dependencies: Iterable[Dependency]) -> None:
+        """Record what the outcomes of phases depend on."""
+        self._put(schema.DEPENDENCY, run_id, dependencies)
+
+    def add_stage(self, run_id: str, stage: StageRecord) -> None:
+        """Record a stage that has ended well."""
+        self._put(schema.STAGE, run_id, [stage])
+
     def add_tree(self, run_id: str, entries: Iterable[TreeEntry]) -> None:
         """Record the files after the run, each in place of what is recorded under its path."""
         self._put(schema.TREE, run_id, entries)
@@ -191,6 +206,8 @@ class Database:
                 tree=self._of_run(schema.TREE, run_id),
                 conditions=tuple(each.text for each in self._of_run(schema.CONDITION, run_id)),
                 deploys=self._of_run(schema.DEPLOY, run_id),
+                stages=self._of_run(schema.STAGE, run_id),
+                waves=self._of_run(schema.WAVE, run_id),
             )
 
     def _put(self, table: Table[Record], run_id: str, records: Iterable[Record]) -> None:

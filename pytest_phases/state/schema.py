@@ -18,18 +18,23 @@ from pytest_phases.errors import PhasesError
 from pytest_phases.events import Outcome, State
 from pytest_phases.evidence import (
     ApprovalRecord,
+    Dependency,
+    DependencyKind,
     DeployRecord,
     Expected,
     ExpectedKind,
     FigureRecord,
     ItemRecord,
+    Origin,
     PartRecord,
     PhaseRecord,
     RunRecord,
+    StageRecord,
     TreeEntry,
+    WaveRecord,
 )
 
-VERSION = 1
+VERSION = 2
 """The version of this schema, kept as `PRAGMA user_version`; 0 is a new file."""
 
 Record = TypeVar("Record")
@@ -123,6 +128,16 @@ def _read_texts(value: Value) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def _read_origin(value: Value) -> Origin:
+    fields = _read_texts(value)
+    if len(fields) != len(Origin.__dataclass_fields__):
+        raise ValueError("is no origin")
+    return Origin(*fields)
+
+
+ORIGIN = Kind(
+    "TEXT NOT NULL", lambda origin: json.dumps([origin.run_id, origin.started, origin.tree]), _read_origin
+)
 TEXTS = Kind("TEXT NOT NULL", lambda texts: json.dumps(list(texts)), _read_texts)
 TEXT = Kind("TEXT NOT NULL", _write_text, _read_text)
 COUNT = Kind("INTEGER NOT NULL", int, _read_count)
@@ -257,6 +272,7 @@ PHASE = Table(
         "tests": _pairs(int),
         "stages": _pairs(int),
         "definition": TEXT,
+        "origin": _optional(ORIGIN),
     },
     key=("id",),
 )
@@ -276,7 +292,7 @@ ITEM = Table(
 PART = Table(
     "part",
     PartRecord,
-    {"phase": TEXT, "worker": TEXT, "file": TEXT, "sha256": TEXT, "problem": TEXT},
+    {"phase": TEXT, "worker": TEXT, "file": TEXT, "sha256": TEXT, "problem": TEXT, "fixtures": TEXTS},
     key=("phase", "worker"),
 )
 FIGURE = Table(
@@ -291,6 +307,28 @@ FIGURE = Table(
         "problem": TEXT,
     },
     key=("id", "kind"),
+)
+WAVE = Table("wave", WaveRecord, {"number": COUNT, "phases": TEXTS, "seconds": NUMBER}, key=("number",))
+DEPENDENCY = Table(
+    "dependency",
+    Dependency,
+    {"phase": TEXT, "kind": _word(DependencyKind), "name": TEXT, "digest": TEXT},
+    key=("phase", "kind", "name"),
+)
+STAGE = Table(
+    "stage",
+    StageRecord,
+    {
+        "phase": TEXT,
+        "stage": TEXT,
+        "command": TEXT,
+        "inputs": _pairs(str),
+        "outputs": _pairs(str),
+        "env": _pairs(str),
+        "changed": TEXTS,
+        "up_to_date": FLAG,
+    },
+    key=("phase", "stage"),
 )
 TREE = Table(
     "tree",
@@ -314,6 +352,9 @@ TABLES: tuple[Table[Any], ...] = (
     ITEM,
     PART,
     FIGURE,
+    WAVE,
+    DEPENDENCY,
+    STAGE,
     TREE,
     CONDITION,
     DEPLOY,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pytest_phases.claims import overlap
 from pytest_phases.model import Phase, Place, Plan
 from pytest_phases.plan.checks import check, check_files
 from pytest_phases.plan.markdown import read_markdown
-from pytest_phases.plan.paths import overlap
 
 FENCE = ["", "Build:", "```", "make", "```"]
 
