@@ -139,6 +139,28 @@ class WaveClosed:
     time: float
 
 
+@dataclass(frozen=True, slots=True)
+class ItemStarted:
+    """A worker has come to an item; `time` as in `PhaseChanged`."""
+
+    nodeid: str
+    phase: str
+    worker: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class ItemEnded:
+    """An item has its outcome; `duration` in seconds. Items that reach no worker are told by their phase alone."""
+
+    nodeid: str
+    phase: str
+    worker: str
+    outcome: Outcome
+    duration: float
+    time: float
+
+
 class LockState(str, Enum):
     """What became of a claim: it waits, was granted, or was let go."""
 

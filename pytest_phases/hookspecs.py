@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_phases.events import Figure, PhaseChanged, RunResult, RunStarted, WaveClosed
+    from pytest_phases.events import (
+        Figure,
+        ItemEnded,
+        ItemStarted,
+        LockChanged,
+        PhaseChanged,
+        RunResult,
+        RunStarted,
+        WaveClosed,
+    )
 
 
 @pytest.hookspec
@@ -23,6 +32,21 @@ def pytest_phases_phase_changed(config: pytest.Config, event: PhaseChanged) -> N
 @pytest.hookspec
 def pytest_phases_wave_closed(config: pytest.Config, event: WaveClosed) -> None:
     """Every phase of a wave is closed."""
+
+
+@pytest.hookspec
+def pytest_phases_item_started(config: pytest.Config, event: ItemStarted) -> None:
+    """A worker has come to a test or a stage."""
+
+
+@pytest.hookspec
+def pytest_phases_item_ended(config: pytest.Config, event: ItemEnded) -> None:
+    """A worker is through with a test or a stage."""
+
+
+@pytest.hookspec
+def pytest_phases_lock_changed(config: pytest.Config, event: LockChanged) -> None:
+    """A phase or an item waits for its locks, has them, or has let them go."""
 
 
 @pytest.hookspec
