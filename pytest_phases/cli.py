@@ -180,6 +180,47 @@ def revoke(name: str, root: Path, phases_dir: Path) -> None:
     click.echo(printable(f"{name}: taken back"))
 
 
+@main.command(short_help="Show what the active run does, or how the last one ended.")
+@click.option("--watch", is_flag=True, help="Show it anew each second until the run ends.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: an object, with --watch one a line.")
+@_ROOT
+@_DIR
+def status(watch: bool, as_json: bool, root: Path, phases_dir: Path) -> None:
+    """Show what the active run does, or how the last one ended.
+
+    Open phases with what is left of them, what each worker does, locks, and which phases are blocked by what.
+
+    \b
+    Example:
+      pytest-phases status --watch
+
+    Exit status: 0, or 4 if nothing is recorded.
+    """
+    from datetime import datetime, timezone
+
+    from pytest_phases.state.seen import Seen, look
+    from pytest_phases.status import as_text, follow
+
+    def show(seen: Seen) -> None:
+        if as_json:
+            click.echo(json.dumps(seen.to_data(), indent=None if watch else 2))
+            return
+        if watch:
+            click.clear()
+        click.echo(printable(as_text(seen, datetime.now(timezone.utc))) + "\n" * watch)
+
+    folder = root.resolve() / phases_dir
+    with _told():
+        if not watch:
+            show(look(folder))
+            return
+        try:
+            follow(lambda: look(folder), show)
+        except KeyboardInterrupt:
+            # Who watches has seen enough; the run goes on.
+            click.echo()
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """A user's mistake is a message and exit status 4, never a traceback."""

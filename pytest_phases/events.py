@@ -151,7 +151,7 @@ class ItemStarted:
 
 @dataclass(frozen=True, slots=True)
 class ItemEnded:
-    """An item has its outcome; `duration` in seconds. Items that reach no worker are told by their phase alone."""
+    """An item that a worker ran has its outcome; `duration` in seconds."""
 
     nodeid: str
     phase: str

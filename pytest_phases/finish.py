@@ -28,17 +28,31 @@ _HOOK = "pytest_phases_gate_check"
 class Finish:
     """Ends the run when pytest ends the session, before the summary is written.
 
-    `keeper` is None where there is no plan: then there is no gate. `workers` is how many there were.
+    `keeper` is None where there is no plan: then there is no gate. `workers` is how many there were,
+    `notes` is what to tell of the folder that the run is written down in.
     """
 
     workers = 1
 
-    def __init__(self, config: pytest.Config, run: Run, recorder: Recorder, keeper: Keeper | None) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        run: Run,
+        recorder: Recorder,
+        keeper: Keeper | None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
         self._config = config
         self._run = run
-        self._recorder = recorder
+        self.recorder = recorder
         self._keeper = keeper
+        self._notes = notes
         self._deployed = False
+
+    @pytest.hookimpl
+    def pytest_report_header(self) -> list[str]:
+        """What an earlier run left behind, and what was done about it."""
+        return [f"phases: {note}" for note in self._notes]
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
@@ -53,7 +67,7 @@ class Finish:
             raised = False
             return answer
         finally:
-            with closing(self._recorder):
+            with closing(self.recorder):
                 self._finish(session, raised=raised)
 
     def _finish(self, session: pytest.Session, *, raised: bool) -> None:
@@ -73,13 +87,13 @@ class Finish:
         decision = result.gate.decision if result.gate is not None else None
         refused = self._asked_to_deploy and not (decision is Decision.GREEN and self._deployed)
         # Else the evidence of an earlier run would be all there is.
-        lost = bool(self._recorder.problem) and self._run.plan.gate is not None
+        lost = bool(self.recorder.problem) and self._run.plan.gate is not None
         return red or missed or decision is Decision.RED or refused or lost
 
     # The gate -----------------------------------------------------------------------------------
 
     def _close(self, result: RunResult, *, failed: bool) -> RunResult:
-        self._recorder.closed(result.phases)
+        self.recorder.closed(result.phases)
         if self._keeper is None:
             return result
         plan = self._run.plan
@@ -88,7 +102,7 @@ class Finish:
             conditions.append(
                 "pytest failed for something that is the doing of no phase; see what it printed"
             )
-        gate = self._keeper.close(self._recorder, plan, conditions)
+        gate = self._keeper.close(self.recorder, plan, conditions)
         if gate.decision is Decision.GREEN and self._asked_to_deploy and plan.gate is not None:
             gate = self._deploy(self._keeper, plan, plan.gate.stages)
         return replace(result, gate=gate)
@@ -134,7 +148,7 @@ class Finish:
                 if not deploys[-1].ok:
                     break
         finally:
-            gate = keeper.deployed(self._recorder, plan, deploys)
+            gate = keeper.deployed(self.recorder, plan, deploys)
         self._deployed = all(each.ok for each in deploys)
         return gate
 

@@ -18,6 +18,7 @@ from enum import Enum
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
+from pytest_phases.claims import Claim, claims
 from pytest_phases.events import title
 from pytest_phases.model import UNPHASED, Phase, Plan, Sync
 
@@ -33,7 +34,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node; `height` counts the nodes on the longest chain from it to the end of the plan."""
+    """One node; `height` counts the nodes on the longest chain from it to the end of the plan.
+
+    `claims` are the locks of the phase or stream as a whole, for as long as it is at work.
+    """
 
     id: str
     kind: Kind
@@ -45,6 +49,7 @@ class Node:
     serial: bool = False
     wave: int = 0
     height: int = 1
+    claims: tuple[Claim, ...] = ()
 
     def __str__(self) -> str:
         return title(self.kind.value, self.id, self.name)
@@ -120,7 +125,7 @@ def _nodes(plan: Plan) -> Iterable[Node]:
         for stream in phase.streams:
             yield Node(
                 stream.id, Kind.STREAM, stream.name, needs=stream.deps, part_of=phase.id,
-                serial=stream.serial or phase.serial,
+                serial=stream.serial or phase.serial, claims=_claims(stream),
             )  # fmt: skip
     yield Node(UNPHASED, Kind.UNPHASED, needs=(_sync_id(len(above) - 1),) if above else ())
 
@@ -133,7 +138,12 @@ def _phase_node(phase: Phase, sync: tuple[str, ...]) -> Node:
         needs=(*phase.deps, *sync),
         parts=tuple(stream.id for stream in phase.streams),
         serial=phase.serial,
+        claims=_claims(phase),
     )
+
+
+def _claims(unit: Phase) -> tuple[Claim, ...]:
+    return claims(unit.modifies, unit.reads, unit.locks)
 
 
 def _sync_id(number: int) -> str:

@@ -16,6 +16,8 @@ RUN_ID, PLAN = "PHASES_RUN_ID", "PHASES_PLAN"
 """What a stage finds in its environment: the run it belongs to and the plan of that run."""
 
 SCHEDULES = ("waves", "flow")
+GREEN, RESUMED_MODES = "green", ("tests", "trust")
+"""What `--phases-resume` stands for alone, and what can follow it."""
 
 
 class _PlanAction(argparse.Action):
@@ -67,14 +69,70 @@ def add(parser: pytest.Parser) -> None:
         help="Print waves, phases, stages and numbers of tests, and run nothing.",
     )
     group.addoption(
+        "--phases-resume",
+        nargs="?",
+        const=GREEN,
+        type=_resume_mode,
+        metavar="tests|trust",
+        help="Do not run phases again that were green and of which nothing has changed since. `=tests` also "
+        "leaves out the tests that had passed in a phase that did not become green; `=trust` keeps every "
+        "green phase, whatever has changed, for the quick loop of fixing.",
+    )
+    group.addoption(
+        "--phases-explain",
+        action="store_true",
+        help="Print which phases --phases-resume would run, and why, and run nothing.",
+    )
+    group.addoption(
+        "--phases-force",
+        action="store_true",
+        help="Run stages even if their inputs, command and outputs are unchanged since they ran last.",
+    )
+    group.addoption(
+        "--phases-wait",
+        type=_seconds,
+        metavar="SECONDS",
+        help="Wait so long for another run in the same folder to end; without it, that is an error.",
+    )
+    group.addoption(
         "--phases-deploy",
         action="store_true",
         help="Run the `Deploy:` stages of the plan when everything else has ended and its gate is green.",
     )
     group.addoption("--phases-dir", metavar="DIR", help="The folder for logs and status (default: .phases).")
+    parser.addini(
+        "lock_dir",
+        "A folder for locks that hold across runs on this machine; without one they hold in each run alone.",
+        type="string",
+        default="",
+    )
     parser.addini("phases_plan", "The plan to run when --phases is not given.", type="string", default="")
     parser.addini("phases_schedule", "The default of --phases-schedule.", type="string", default="waves")
     parser.addini("phases_dir", "The default of --phases-dir.", type="string", default=".phases")
+
+
+def _resume_mode(text: str) -> str:
+    if text not in (GREEN, *RESUMED_MODES):  # argparse puts the value of the bare option through this too
+        raise argparse.ArgumentTypeError(
+            f"write --phases-resume, --phases-resume=tests or --phases-resume=trust; {text!r} is none of "
+            "them: what is a path goes before it"
+        )
+    return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds; write one like 600")
+    return seconds
+
+
+def runs_nothing(option: argparse.Namespace) -> bool:
+    """Whether nothing but a look at what there is was asked for."""
+    return bool(option.collectonly or option.phases_dry_run or option.phases_explain)
 
 
 def use_workers_for_ini_plan(early_config: pytest.Config, args: list[str]) -> None:
@@ -120,12 +178,23 @@ def measure_early(early_config: pytest.Config) -> None:
         measuring.start_in_one_process(early_config, path)
 
 
+def trace_early(early_config: pytest.Config) -> None:
+    """Begin to watch what this process uses before it loads any conftest, if it is to run a plan."""
+    known = early_config.known_args_namespace
+    in_worker = "PYTEST_XDIST_WORKER" in os.environ
+    if runs_nothing(known) or (_asks_for_workers(known) and not in_worker):
+        return
+    if plan_path(early_config, known.phases) is not None:
+        from pytest_phases.watching.trace import begin
+
+        begin(early_config, (str(known.phases_dir or early_config.getini("phases_dir")),))
+
+
 def _early_plan(early_config: pytest.Config) -> Path | None:
     """The plan that this process runs by itself, without workers; None if there is none."""
     known = early_config.known_args_namespace
-    runs = not (known.collectonly or known.phases_dry_run)
     in_worker = "PYTEST_XDIST_WORKER" in os.environ
-    if in_worker or not runs or _asks_for_workers(known):
+    if in_worker or runs_nothing(known) or _asks_for_workers(known):
         return None
     return plan_path(early_config, known.phases)
 
@@ -147,7 +216,7 @@ def settle_workers(config: pytest.Config) -> None:
     option = config.option
     if not hasattr(option, "numprocesses") or hasattr(config, "workerinput"):
         return
-    if option.phases_dry_run:
+    if option.phases_dry_run or option.phases_explain:
         option.numprocesses = 0
     elif getattr(option, "phases_auto", False) and option.tx:
         option.numprocesses = None
@@ -221,6 +290,13 @@ def phases_dir(config: pytest.Config) -> Path:
         # The run that this one is a part of writes there.
         return folder / "nested" / os.environ["PHASES_PHASE"] / os.environ["PHASES_STAGE"]
     return folder
+
+
+def lock_dir(config: pytest.Config) -> Path | None:
+    """The folder for locks across runs, absolute; None unless the ini file names one."""
+    named = str(config.getini("lock_dir"))
+    base = config.inipath.parent if config.inipath else config.rootpath
+    return base / Path(named).expanduser() if named else None
 
 
 def only(config: pytest.Config) -> tuple[str, ...]:

@@ -14,11 +14,11 @@ import pytest
 from _pytest.config.findpaths import determine_setup
 
 from pytest_phases import measuring, options
-from pytest_phases.adapters.run import Prepared
+from pytest_phases.adapters.collaborators import Prepared
 from pytest_phases.collection.expressions import check_expressions
 from pytest_phases.collection.selection import selected
 from pytest_phases.errors import PlanError, Problem
-from pytest_phases.evidence import PartRecord
+from pytest_phases.gate.record import Recorder
 from pytest_phases.graph import build
 from pytest_phases.model import Plan
 from pytest_phases.plan import prerequisites
@@ -27,8 +27,13 @@ from pytest_phases.plan.markers import PhaseMark, merge, phase_id
 from pytest_phases.plan.read import read_plan
 from pytest_phases.plan.selectors import Membership
 from pytest_phases.plan.words import did_you_mean
+from pytest_phases.ratchet import ratcheted
+from pytest_phases.resuming import Resuming, ratchets, shown
 from pytest_phases.settings import Settings, below
 from pytest_phases.table import Table
+
+_OF_LATE_ITEMS = ("selector-conflict", "bad-lock")
+"""Problems of single tests, which can be wrong with those that are collected late as well."""
 
 
 def make_settings(config: pytest.Config) -> Settings:
@@ -48,7 +53,7 @@ def make_settings(config: pytest.Config) -> Settings:
     if path is None:
         return settings
     _check_rootdir(config, path)
-    plan = _read(path, config)
+    plan = ratcheted(_read(path, config), {})
     if config.option.phases_deploy and not (plan.gate is not None and plan.gate.stages):
         raise pytest.UsageError(
             f"--phases-deploy: {plan.file} says nothing of deploying; write a `Deploy:` stage under its "
@@ -58,6 +63,7 @@ def make_settings(config: pytest.Config) -> Settings:
     return replace(
         settings,
         plan=plan,
+        force=config.option.phases_force,
         plan_path=below(path.resolve(), config.rootpath.resolve()),
         measured=measuring.measured(plan, config.rootpath),
     )
@@ -108,24 +114,38 @@ def _check_rootdir(config: pytest.Config, plan: Path) -> None:
 
 
 def prepare(
-    config: pytest.Config, settings: Settings, table: Table, record: Callable[[PartRecord], None]
+    config: pytest.Config, settings: Settings, table: Table, recorder: Recorder, resuming: Resuming | None
 ) -> Prepared:
     """The plan of a run with the markers of its tests, once everything is collected.
 
     Raises UsageError with what is wrong with markers and selectors, or with what is missing of
-    the machine; nothing has run by then.
+    the machine; nothing has run by then. `resuming` is None in a run that is not written down.
     """
-    plan = merged(settings, table)
+    stated = merged(settings, table)
+    plan = ratcheted(stated, ratchets(recorder, config.rootpath, settings, stated))
     missing = missing_now(config, settings, plan, table)
     if missing:
         raise pytest.UsageError(missing)
     _, later = _prerequisites(plan, settings, table)
-    return Prepared(
+    prepared = Prepared(
         plan,
         checks={item.phase: _look_again(later, item.phase, config.rootpath) for item in later},
-        recheck=lambda late: _late_problems(settings, plan, late),
+        recheck=lambda late: _late_problems(settings, stated, late),
         phase_of_file=Membership(settings.plan).phase_of_file,
-        judge=measuring.judge_of(config, settings, plan, table, record),
+    )
+    judge = measuring.judge_of(config, settings, plan, table, recorder.part)
+    if resuming is None:
+        return replace(prepared, judge=judge)
+    resumption = resuming.plan(plan, table)
+    resuming.keep(resumption, judge)
+    return replace(
+        prepared,
+        judge=judge,
+        witness=resuming.witness(plan),
+        outcomes=resumption.outcomes,
+        durations=resumption.durations,
+        resumed=shown(resumption),
+        decisions=resumption.why,
     )
 
 
@@ -142,7 +162,7 @@ def _late_problems(settings: Settings, plan: Plan, table: Table) -> tuple[Proble
         return problems
     known = {unit.id: unit for unit in plan.units()}
     changed = [unit.id for unit in again.units() if unit != known.get(unit.id)]
-    conflicts = tuple(problem for problem in table.problems if problem.slug == "selector-conflict")
+    conflicts = tuple(problem for problem in table.problems if problem.slug in _OF_LATE_ITEMS)
     return (*(_late_mark(name, name in known, marks) for name in changed), *conflicts)
 
 

@@ -27,6 +27,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     options.use_workers_for_ini_plan(early_config, args)
     options.keep_coverage_data(early_config)
     options.measure_early(early_config)
+    options.trace_early(early_config)
     try:
         return (yield)
     except ConftestImportFailure as failure:
@@ -48,9 +49,14 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "phase(id, deps=[...], ...): the phase a test belongs to; keyword arguments are the keys of a plan.",
     )
+    config.addinivalue_line(
+        "markers",
+        "lock(name, ..., shared=False): what a test must have to itself, or with shared=True may share with "
+        "others that share it.",
+    )
     worker = hasattr(config, "workerinput")
     has_plan = options.plan_path(config, config.option.phases) is not None
-    asked = config.option.phases_dry_run or config.option.phases_deploy
+    asked = config.option.phases_dry_run or config.option.phases_explain or config.option.phases_deploy
     if worker or has_plan or asked or options.has_workers(config):
         from pytest_phases import wiring
 

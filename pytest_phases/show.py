@@ -9,6 +9,7 @@ from pytest_phases.graph import Graph
 from pytest_phases.model import Gate, Note, Phase, Plan, Selector, Stage, Sync
 
 _WIDEST = 60
+_WATCHED = {True: "what is written outside `modifies` fails", False: "what is written is not watched"}
 
 
 def as_data(plan: Plan, graph: Graph) -> dict[str, Any]:
@@ -21,6 +22,7 @@ def as_data(plan: Plan, graph: Graph) -> dict[str, Any]:
             for sync in plan.syncs
         ],
         "gate": _gate_data(plan.gate) if plan.gate is not None else None,
+        "enforce": plan.enforce,
     }
 
 
@@ -59,11 +61,14 @@ def _unit_data(unit: Phase, graph: Graph) -> dict[str, Any]:
         "tests": [str(selector) for selector in unit.tests],
         "requires": list(unit.requires),
         "coverage": unit.coverage,
+        "ratchet": unit.ratchet,
         "covers": list(unit.covers),
         "modifies": list(unit.modifies),
         "reads": list(unit.reads),
         "locks": list(unit.locks),
         "serial": unit.serial,
+        "serialize": unit.serialize,
+        "enforce": unit.enforce,
         "line": unit.place.line,
     }
 
@@ -74,6 +79,10 @@ def _stage_data(stage: Stage) -> dict[str, Any]:
         "crew": stage.crew.value,
         "name": stage.name or None,
         "needs": list(stage.needs),
+        "env": list(stage.env),
+        "modifies": list(stage.modifies),
+        "reads": list(stage.reads),
+        "locks": list(stage.locks),
         "run": stage.run,
         "line": stage.place.line,
     }
@@ -95,6 +104,8 @@ def _gate_data(gate: Gate) -> dict[str, Any]:
 def _heading(plan: Plan, graph: Graph) -> Iterator[str]:
     yield f"{plan.file}: {plan.title}" if plan.title else plan.file
     yield summary(plan, graph)
+    if plan.enforce:
+        yield _WATCHED[True]
 
 
 def _waves(plan: Plan, graph: Graph) -> Iterator[str]:
@@ -114,12 +125,16 @@ def _unit(unit: Phase, indent: str) -> Iterator[str]:
     kind = "stream" if "/" in unit.id else "phase"
     facts = [f"needs {', '.join(unit.deps)}"] if unit.deps else []
     facts += [f"coverage {unit.coverage:g} %"] if unit.coverage is not None else []
+    facts += ["coverage not below that of its last green run"] if unit.ratchet else []
     facts += ["nothing runs beside it"] if unit.serial else []
+    facts += ["takes turns with what modifies the same"] if unit.serialize else []
+    facts += [_WATCHED[unit.enforce]] if unit.enforce is not None else []
     yield f"{indent}{kind} {unit.id}{_named(unit.name)}{_in_brackets(facts)}"
     yield from _stages(unit.stages, f"{indent}  ")
     yield from _tests(unit.tests, f"{indent}  ")
     if unit.requires:
         yield f"{indent}  requires {', '.join(unit.requires)}"
+    yield from (f"{indent}  {use}" for use in _uses(unit))
     for stream in unit.streams:
         yield from _unit(stream, f"{indent}  ")
 
@@ -127,7 +142,15 @@ def _unit(unit: Phase, indent: str) -> Iterator[str]:
 def _stages(stages: Iterable[Stage], indent: str) -> Iterator[str]:
     for stage in stages:
         facts = [f"needs {', '.join(stage.needs)}"] if stage.needs else []
+        facts += [f"depends on the variables {', '.join(stage.env)}"] if stage.env else []
+        facts += _uses(stage)
         yield f"{indent}runs {stage.id}{_in_brackets(facts)}: {_first_command(stage.run)}"
+
+
+def _uses(part: Phase | Stage) -> list[str]:
+    """What a part uses alone or with others: `modifies src`, `locks db`."""
+    used = {"modifies": part.modifies, "reads": part.reads, "locks": part.locks}
+    return [f"{key} {', '.join(names)}" for key, names in used.items() if names]
 
 
 def _tests(selectors: Sequence[Selector], indent: str) -> Iterator[str]:

@@ -6,7 +6,9 @@ worker takes to import this package would go into what only the controller uses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +16,8 @@ import pytest
 from pytest_phases import options
 
 if TYPE_CHECKING:
-    from pytest_phases.adapters.messages import Measured
+    from pytest_phases.adapters.locker import Locker
+    from pytest_phases.adapters.messages import Measured, StageEnded, Traced
     from pytest_phases.adapters.run import Run
     from pytest_phases.collection.plugin import PhaseCollection
     from pytest_phases.finish import Finish
@@ -36,9 +39,21 @@ def configure(config: pytest.Config) -> PhaseCollection | None:
     from pytest_phases.planning import make_settings, prepare
 
     settings = make_settings(config)
-    keeper, recorder = _evidence(config, settings)
-    run = Run(config, settings, lambda table: prepare(config, settings, table, recorder.part), recorder)
-    finish = Finish(config, run, recorder, keeper)
+    keeper, recorder, notes = _evidence(config, settings)
+    resuming = None
+    if keeper is not None:
+        from pytest_phases.resuming import Resuming, last_stages
+
+        resuming = Resuming(config, settings, recorder, keeper)
+        settings = replace(settings, stages=last_stages(recorder, settings))
+    run = Run(
+        config,
+        settings,
+        lambda table: prepare(config, settings, table, recorder, resuming),
+        recorder,
+        _locker(config),
+    )
+    finish = Finish(config, run, recorder, keeper, notes)
     if options.has_workers(config):
         _controller(config, run, finish)
         return None
@@ -64,19 +79,77 @@ def _worker(config: pytest.Config) -> PhaseCollection | None:
     _register(config, "phases-collection", collection)
     side = WorkerSide(config, given["channel"], collection, end_all)
     _register(config, "phases-worker", side)
-    _measure(config, settings, collection, side.measured)
+    _look_on(config, settings, collection, side.hand_over)
     return collection
 
 
-def _measure(
+def _look_on(
     config: pytest.Config,
     settings: Settings,
     collection: PhaseCollection,
-    hand_over: Callable[[Measured], None],
+    hand_over: Callable[[Measured | Traced | StageEnded], None],
 ) -> None:
-    """Measure coverage in this process, if the plan has a threshold and nothing stands against it."""
-    if settings.measured is None or getattr(config.option, "no_cov", False):
-        return
+    """What this process finds out while it runs items: what they cover, use and write, and how stages end."""
+    from pytest_phases.adapters.messages import StageEnded
+    from pytest_phases.stages.items import STAGE_ENDED
+
+    config.stash[STAGE_ENDED] = lambda stage: hand_over(StageEnded.of(stage))
+    measures = settings.measured is not None and not getattr(config.option, "no_cov", False)
+    if measures:
+        _measure(config, collection, hand_over)
+    if settings.plan.file:
+        _watch(config, settings, collection, hand_over, measures)
+
+
+def _watch(
+    config: pytest.Config,
+    settings: Settings,
+    collection: PhaseCollection,
+    hand_over: Callable[[Traced], None],
+    measures: bool,
+) -> None:
+    """Trace what each phase uses, and keep those that have a boundary within it."""
+    from pytest_phases import bounding
+    from pytest_phases.adapters.messages import Traced
+    from pytest_phases.graph import build
+    from pytest_phases.stages.items import StageItem
+    from pytest_phases.watching.boundary import Boundaries
+    from pytest_phases.watching.trace import Trace, Tracing
+
+    def tell(trace: Trace) -> None:
+        hand_over(Traced(trace.phase, trace.executed, trace.early, trace.opened, trace.unknown))
+
+    def is_stage(item: pytest.Item) -> bool:
+        return isinstance(item, StageItem)
+
+    tracing = Tracing(
+        config,
+        collection.phase_of,
+        tell,
+        is_stage=is_stage,
+        measured=measures,
+        subprocesses_measured=measures,
+        apart=(settings.phases_dir,),
+    )
+    _register(config, "phases-tracing", tracing)
+    allowed = bounding.allowed(settings.plan)
+    if allowed:
+        boundaries = Boundaries(
+            config,
+            collection.phase_of,
+            allowed,
+            bounding.declared(settings.plan),
+            is_stage=is_stage,
+            beside=bounding.beside(settings.plan, build(settings.plan)),
+            apart=(settings.phases_dir,),
+        )
+        _register(config, "phases-boundaries", boundaries)
+
+
+def _measure(
+    config: pytest.Config, collection: PhaseCollection, hand_over: Callable[[Measured], None]
+) -> None:
+    """Measure coverage in this process."""
     from pytest_phases.adapters.messages import Measured
     from pytest_phases.coverage import early
     from pytest_phases.coverage.measure import Measurement, Part
@@ -116,15 +189,16 @@ def _one_process(config: pytest.Config, run: Run, finish: Finish) -> PhaseCollec
     if config.option.collectonly:
         return collection
     _register(config, "phases-errors", CollectionErrors(config, run))
-    if config.option.phases_dry_run:
+    if options.runs_nothing(config.option):
         from pytest_phases.dryrun import DryRun
 
-        dry_run = DryRun(lambda: collection.table, lambda table: _foresee(config, run.settings, table))
+        look = _explain if config.option.phases_explain else _foresee
+        dry_run = DryRun(lambda: collection.table, lambda table: look(config, run.settings, table))
         _register(config, "phases-dry-run", dry_run)
         return collection
     _observe(config, run, finish, 1)
     _register(config, "phases-inprocess", InProcess(config, run, collection))
-    _measure(config, run.settings, collection, lambda part: run.measured(WORKER, part))
+    _look_on(config, run.settings, collection, lambda message: run.heard(WORKER, message))
     return collection
 
 
@@ -140,44 +214,86 @@ def _foresee(config: pytest.Config, settings: Settings, table: Table) -> Iterato
         yield missing
 
 
+def _explain(config: pytest.Config, settings: Settings, table: Table) -> Iterator[str]:
+    from pytest_phases.errors import PhasesError
+    from pytest_phases.planning import merged
+    from pytest_phases.resuming import explain
+
+    try:
+        yield from explain(config, settings, merged(settings, table), table)
+    except PhasesError as error:
+        yield f"everything runs: {error}"
+
+
+def _locker(config: pytest.Config) -> Locker | None:
+    """Who gets locks from other runs, if the project wants them to hold there."""
+    folder = options.lock_dir(config)
+    if folder is None or options.runs_nothing(config.option):
+        return None
+    from pytest_phases.adapters.locker import Locker
+    from pytest_phases.state.locks import FileLocks
+
+    locker = Locker(FileLocks(folder, config.rootpath))
+    config.add_cleanup(locker.close)
+    return locker
+
+
 def _observe(config: pytest.Config, run: Run, finish: Finish, workers: int) -> None:
+    """Whoever tells people what happens, with what is known of how long items take."""
+    durations = cache(lambda: finish.recorder.ask(lambda database: database.durations()) or {})
+
+    def typical(nodeid: str) -> float | None:
+        return durations().get(nodeid)
+
+    def expected(nodeids: Iterable[str]) -> float | None:
+        known = [seconds for seconds in map(typical, nodeids) if seconds is not None]
+        return sum(known) if known else None
+
     from pytest_phases.graph import build
+    from pytest_phases.observers.locks import LocksFile
     from pytest_phases.observers.status import StatusFile
     from pytest_phases.observers.terminal import TerminalObserver
 
     finish.workers = workers
     _register(config, "phases-finish", finish)
-    _register(config, "phases-status", StatusFile(config.rootpath / run.settings.phases_dir))
+    folder = config.rootpath / run.settings.phases_dir
+    status = StatusFile(folder, lambda phase: expected(run.nodeids(phase)), typical)
+    _register(config, "phases-status", status)
+    _register(config, "phases-locks", LocksFile(status.files))
     if config.pluginmanager.hasplugin("terminalreporter"):
         plan = run.settings.plan
         observer = TerminalObserver(config, plan, run.settings.schedule, workers, len(build(plan).waves))
         _register(config, "phases-terminal", observer)
 
 
-def _evidence(config: pytest.Config, settings: Settings) -> tuple[Keeper | None, Recorder]:
-    """Where the run is written down, and who keeps the gate of its plan."""
+def _evidence(config: pytest.Config, settings: Settings) -> tuple[Keeper | None, Recorder, tuple[str, ...]]:
+    """Where the run is written down, who keeps the gate of its plan, and what is worth knowing of both.
+
+    Raises UsageError where another run is active in the same folder.
+    """
     from pytest_phases.evidence import RunRecord
     from pytest_phases.gate.record import Recorder, now
 
     folder = config.rootpath / settings.phases_dir
-    runs = not (config.option.collectonly or config.option.phases_dry_run)
-    if not (settings.plan.file and runs):
-        return None, Recorder(folder, RunRecord(settings.run_id, now(), "", ""), "")
+    if not settings.plan.file or options.runs_nothing(config.option):
+        return None, Recorder(folder, RunRecord(settings.run_id, now(), "", ""), ""), ()
     from pytest_phases.gate.keeper import Keeper
+    from pytest_phases.occupying import occupy
 
+    notes = occupy(config, folder, settings.run_id)
     keeper = Keeper(config.rootpath, folder, settings.plan_path, settings.run_id)
     recorder = Recorder(folder, keeper.run, settings.plan_path)
-    recorder.open()
-    return keeper, recorder
+    recorder.open(keeper.tree.entries, keep=config.option.phases_resume is not None)
+    return keeper, recorder, notes
 
 
-_NAMES = ("phases-xdist", "phases-errors", "phases-finish", "phases-status", "phases-terminal")
+_NAMES = ("xdist", "errors", "finish", "status", "locks", "terminal")
 
 
 def _withdraw(config: pytest.Config) -> None:
     """A run with neither plan nor marker is none of our business."""
     for name in _NAMES:
-        config.pluginmanager.unregister(name=name)
+        config.pluginmanager.unregister(name=f"phases-{name}")
 
 
 def _register(config: pytest.Config, name: str, plugin: object) -> None:

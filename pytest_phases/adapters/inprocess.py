@@ -43,7 +43,10 @@ class InProcess:
         self._run.start()
         parking = ControlItem.of(session, "parking", self._control.park)
         self._take_orders(session)
-        while self._queue:
+        while self._queue or self._run.core.waiting_for_others:
+            if not self._queue:
+                self._wait_for_locks(session)
+                continue
             self._run_next(session, parking)
             if session.shouldfail:
                 raise session.Failed(session.shouldfail)
@@ -69,6 +72,13 @@ class InProcess:
             # Before its outcome is known: what it would block was not reached and is not reported.
             self._run.tell(Stopped(self._run.now()))
         self._run.finished(WORKER, number, time.perf_counter() - started)
+
+    def _wait_for_locks(self, session: pytest.Session) -> None:
+        """Another run has what everything that is left needs."""
+        assert self._run.locker is not None
+        self._run.locker.wait()
+        self._run.look_for_locks()
+        self._take_orders(session)
 
     def _take_orders(self, session: pytest.Session) -> None:
         while orders := self._run.take_orders():

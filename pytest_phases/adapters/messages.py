@@ -7,9 +7,10 @@ events of one worker arrive in the order in which they were sent.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias, cast, get_args
 
+from pytest_phases.evidence import StageRecord
 from pytest_phases.table import Table
 
 INPUT = "phases"
@@ -81,9 +82,21 @@ class Traced:
 
 @dataclass(frozen=True, slots=True)
 class StageEnded:
-    """Worker: a stage has ended well, or is up to date; the fields of a `StageRecord`, as JSON."""
+    """Worker: a stage has ended well, or is up to date; `record` is it as JSON."""
 
     record: str
+
+    @classmethod
+    def of(cls, stage: StageRecord) -> StageEnded:
+        """The message about a stage."""
+        return cls(json.dumps(asdict(stage)))
+
+    @property
+    def stage(self) -> StageRecord:
+        """The stage it is about."""
+        fields = json.loads(self.record)
+        pairs = {name: tuple(map(tuple, fields[name])) for name in ("inputs", "outputs", "env")}
+        return StageRecord(**{**fields, **pairs, "changed": tuple(fields["changed"])})
 
 
 Message: TypeAlias = Collected | RefreshNow | Refreshed | TornDown | Measured | Traced | StageEnded

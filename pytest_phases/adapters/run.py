@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
 
-from pytest_phases.adapters.blocked import report_blocked
-from pytest_phases.adapters.collaborators import Judge, Record
-from pytest_phases.adapters.messages import Measured
+from pytest_phases.adapters.collaborators import Prepared, Record
+from pytest_phases.adapters.items import Items
+from pytest_phases.adapters.locker import Locker
+from pytest_phases.adapters.messages import Measured, StageEnded, Traced
 from pytest_phases.adapters.outcomes import Account
+from pytest_phases.adapters.telling import Telling
 from pytest_phases.errors import Problem
-from pytest_phases.events import Figure, Outcome, PhaseChanged, RunResult, RunStarted, State, WaveClosed
-from pytest_phases.evidence import Expected, ExpectedKind, ItemRecord
+from pytest_phases.events import Figure, Outcome, PhaseChanged, RunResult, RunStarted, State
+from pytest_phases.evidence import Expected, ExpectedKind
 from pytest_phases.graph import build
-from pytest_phases.model import Plan, Stage
+from pytest_phases.model import Plan
 from pytest_phases.scheduler.core import Core
 from pytest_phases.scheduler.protocol import (
-    Block,
+    Acquire,
+    Acquired,
     Decision,
     Event,
-    Item,
     ItemFinished,
-    ItemKind,
     ItemsFound,
     ItemsLost,
     PhaseCleared,
     PhaseFailed,
     PhaseJudged,
     Refresh,
+    Release,
     Send,
     Started,
     Stopped,
@@ -50,28 +52,12 @@ SHOWN_PATHS = 3
 """How many of a list of files a message names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A plan that may start.
-
-    `checks` has, for phases that require what a stage makes, a look at it when they open: it says
-    what is missing, or nothing. `recheck` finds what is wrong with a table that comes later;
-    `phase_of_file` is the plan's own opinion of a file. `judge` is None without a threshold.
-    """
-
-    plan: Plan
-    checks: Mapping[str, Callable[[], str]]
-    recheck: Callable[[Table], Sequence[Problem]]
-    phase_of_file: Callable[[str], str]
-    judge: Judge | None = None
-
-
 class Run:
     """One run. `prepare` makes the plan of a table, markers included, or raises UsageError.
 
     Decisions that need no worker (blocked items, changes of phases) are carried out here; the
     others wait in `take_orders` for the adapter, in the order in which they were decided. `total`
-    counts the items, `over` says that nothing more will run.
+    counts the items, `over` says that nothing more will run. `locker` is None unless locks hold across runs.
     """
 
     def __init__(
@@ -80,8 +66,10 @@ class Run:
         settings: Settings,
         prepare: Callable[[Table], Prepared],
         record: Record,
+        locker: Locker | None = None,
     ) -> None:
         self.settings = settings
+        self.locker = locker
         self.figures: list[Figure] = []
         self._record = record
         self.total = 0
@@ -89,18 +77,13 @@ class Run:
         self._config = config
         self._prepare = prepare
         self._began = time.monotonic()
-        self._numbers: dict[str, int] = {}
-        self._nodeids: list[str] = []
-        self._keys: list[str] = []
-        self._items: list[Item] = []
-        self._modules: dict[str, int] = {}
+        self._items = Items({}, {})
         self._accounts: dict[int, Account] = {}
         self._failed_early: list[tuple[str, str]] = []
         self._core: Core | None = None
+        self._graph = build(Plan())
         self._timeline: Timeline | None = None
-        self._stages: dict[tuple[str, str], Stage] = {}
-        self._ended: list[str] = []
-        self._blocked: list[str] = []
+        self._told_of: Telling | None = None
         self._orders: list[Order] = []
         self._prepared: Prepared | None = None
         self._told: set[Problem] = set()
@@ -110,6 +93,11 @@ class Run:
         """The scheduler's core; there is one from `begin` on."""
         assert self._core is not None
         return self._core
+
+    @property
+    def _telling(self) -> Telling:
+        assert self._told_of is not None
+        return self._told_of
 
     @property
     def _plan(self) -> Prepared:
@@ -132,13 +120,33 @@ class Run:
         """The first table is there: make the core, and return the numbers of its items."""
         self._prepared = self._prepare(table)
         plan = self._prepared.plan
-        graph = build(plan)
-        self._stages = {(unit.id, stage.id): stage for unit in plan.units() for stage in unit.stages}
+        self._graph = graph = build(plan)
+        stages = {(unit.id, stage.id): stage for unit in plan.units() for stage in unit.stages}
+        self._items = Items(stages, self._prepared.outcomes)
         judged = self._prepared.judge.judged if self._prepared.judge is not None else ()
-        self._core = Core(graph, self.settings.schedule, self._prepared.checks, judged)
+        self._core = Core(
+            graph, self.settings.schedule, self._prepared.checks, judged, external=self.locker is not None
+        )
+        self._told_of = Telling(
+            self._config,
+            self._record,
+            core=self._core,
+            graph=graph,
+            items=self._items,
+            prepared=self._prepared,
+            now=self.now,
+        )
         self._timeline = Timeline(graph)
         notes = self._prepared.judge.notes if self._prepared.judge is not None else ()
-        started = RunStarted(self.settings.run_id, self.settings.schedule, plan, graph.waves, notes)
+        started = RunStarted(
+            self.settings.run_id,
+            self.settings.schedule,
+            plan,
+            graph.waves,
+            notes,
+            tuple(self._prepared.resumed.items()),
+            self._prepared.decisions,
+        )
         self._config.hook.pytest_phases_run_started(config=self._config, event=started)
         numbers = self._number(table)
         self._record.begun(plan, table)
@@ -172,7 +180,7 @@ class Run:
             self.settings.run_id,
             self.settings.schedule,
             workers,
-            self.core.results(),
+            tuple(map(self._telling.with_origin, self.core.results())),
             self._timeline.waves(workers),
             self.now(),
             tuple(self.figures),
@@ -222,51 +230,25 @@ class Run:
 
     def _number(self, table: Table) -> Sequence[int]:
         """Number the items of a table that are new, and tell the core."""
-        keys = tuple(_unique(table.nodeids))
-        new = [index for index, key in enumerate(keys) if key not in self._numbers]
-        for index in new:
-            self._numbers[keys[index]] = len(self._nodeids)
-            self._nodeids.append(table.nodeids[index])
-            self._keys.append(keys[index])
-        stages = {index: self._stages[table.phases[index], stage] for index, stage in table.stages}
-        found = [self._item(keys, table.phases, index, stages.get(index)) for index in new]
-        found += self._new_modules(table)
+        numbers, found = self._items.add(table)
         # A module counts as one item until it is known how many it has: so blocked ones are counted too.
         self.total += len(found)
-        self._items.extend(sorted(found, key=lambda item: item.number))
         if found:
-            self._record.found(self._expected(item.number) for item in found)
+            self._record.found(self._items.expected(item.number) for item in found)
             self.tell(ItemsFound(tuple(found), self.now()))
-        return [self._numbers[key] for key in keys]
-
-    def _item(self, keys: Sequence[str], phases: Sequence[str], index: int, stage: Stage | None) -> Item:
-        number = self._numbers[keys[index]]
-        if stage is None:
-            return Item(number, phases[index])
-        prefix = keys[index].removesuffix(stage.id)
-        needs = tuple(self._numbers[prefix + need] for need in stage.needs if prefix + need in self._numbers)
-        return Item(number, phases[index], ItemKind.STAGE, needs, f"stage {stage.id}")
-
-    def _new_modules(self, table: Table) -> Iterator[Item]:
-        for path, phase in table.modules:
-            if path not in self._modules:
-                number = self._modules[path] = len(self._nodeids)
-                self._nodeids.append(path)
-                self._keys.append(path)
-                yield Item(number, phase, ItemKind.MODULE)
+        return numbers
 
     def _forget(self, table: Table, numbers: Sequence[int], *, whole: bool) -> None:
         """Forget what a later collection no longer has, and tell what it should have."""
         waiting = {path for path, _ in table.modules}
-        collected = [path for path in self._modules if path not in waiting]
-        lost = [self._modules.pop(path) for path in collected]
+        collected = [path for path in self._items.modules if path not in waiting]
+        lost = [self._items.modules.pop(path) for path in collected]
         kept = frozenset(numbers)
         gone = [number for number in self.core.unstarted() if number not in kept] if whole else []
         self.total -= len(gone) + len(lost)
-        self._record.lost(self._expected(number) for number in (*lost, *gone))
+        self._record.lost(self._items.expected(number) for number in (*lost, *gone))
         for number in gone:
-            # The same node id may come back with another build.
-            del self._numbers[self._keys[number]]
+            self._items.forget(number)
         self.tell(ItemsLost((*lost, *gone), self.now()))
         for phase in dict.fromkeys(self.phase(number) for number in gone):
             if not self.core.may_change(phase):
@@ -276,20 +258,11 @@ class Run:
 
     def nodeid(self, number: int) -> str:
         """The node id of an item."""
-        return self._nodeids[number]
+        return self._items.nodeids[number]
 
-    def _expected(self, number: int) -> Expected:
-        """An item in what is written down, where the second of the same node id is another one."""
-        item = self._items[number]
-        kind = ExpectedKind.STAGE if item.kind is ItemKind.STAGE else ExpectedKind.TEST
-        return Expected(kind, item.phase, self._keys[number].replace("\0", " #"))
-
-    def _write_down(self, number: int, outcome: Outcome, duration: float = 0.0, worker: str = "") -> None:
-        item = self._expected(number)
-        self._record.ended(ItemRecord(item.name, item.phase, item.kind, outcome, duration, worker))
-        if worker and self._plan.judge is not None:
-            for part in self._plan.judge.expect(item.phase, worker):
-                self._record.expect_part(*part)
+    def nodeids(self, phase: str) -> Iterator[str]:
+        """The node ids of the items of a phase with its streams, or of a stream."""
+        return self._items.of({phase, *self._graph.nodes[phase].parts})
 
     def phase(self, number: int) -> str:
         """The phase or stream of an item."""
@@ -312,6 +285,7 @@ class Run:
                 self._look_at(decision.id)
             elif isinstance(decision, JudgeNow):
                 self._judge(decision.phase)
+        self.look_for_locks()
 
     def _judge(self, node: str) -> None:
         """See whether a threshold is reached; one that is not makes its phase or sync point red."""
@@ -327,10 +301,30 @@ class Run:
             self._record.judged(figure)
             self._config.hook.pytest_phases_threshold_judged(config=self._config, figure=figure)
 
-    def measured(self, worker: str, part: Measured) -> None:
-        """A worker hands over coverage data."""
-        if self.begun and self._plan.judge is not None:
-            self._plan.judge.take(worker, part.phase, part.data, part.fixtures, part.problem)
+    def heard(self, worker: str, message: Measured | Traced | StageEnded) -> None:
+        """A worker tells what it has found out while items ran."""
+        if not self.begun:
+            return
+        judge, witness = self._plan.judge, self._plan.witness
+        if isinstance(message, StageEnded):
+            self._record.stage_ended(message.stage)
+        elif isinstance(message, Measured) and judge is not None:
+            judge.take(worker, message.phase, message.data, message.fixtures, message.problem)
+        elif isinstance(message, Traced) and witness is not None:
+            witness.traced(
+                worker,
+                message.phase,
+                executed=message.executed,
+                early=message.early,
+                opened=message.opened,
+                unknown=message.unknown,
+            )
+
+    def look_for_locks(self) -> None:
+        """See whether other runs have let go of what this one waits for."""
+        if self.locker is not None:
+            for holder in self.locker.granted():
+                self.tell(Acquired(holder, self.now()))
 
     def _look_at(self, phase: str) -> None:
         """What a phase requires of the stages before it must be there now."""
@@ -387,13 +381,12 @@ class Run:
     def finished(self, worker: str, number: int, duration: float) -> None:
         """A worker is through with an item."""
         outcome = self._outcome(worker, number)
-        self._write_down(number, outcome, duration, worker)
+        self._telling.item_ended(worker, number, outcome, duration)
         self.tell(ItemFinished(worker, number, outcome, duration, self.now()))
 
     def gone(self, worker: str, running: int | None) -> None:
         """A worker has ended, perhaps because of the item it was running."""
-        if running is not None:
-            self._write_down(running, Outcome.FAILED, 0.0, worker)
+        self._telling.gone(worker, running)
         self.tell(WorkerGone(worker, running, self.now()))
 
     def _outcome(self, worker: str, number: int) -> Outcome:
@@ -417,34 +410,20 @@ class Run:
     @property
     def ended(self) -> tuple[str, ...]:
         """The phases and streams that are closed, for workers that collect later."""
-        return tuple(self._ended)
+        return tuple(self._telling.ended) if self._told_of is not None else ()
 
     @property
     def blocked(self) -> tuple[str, ...]:
         """The phases and streams that will never open, so that nobody need collect for them."""
-        return tuple(self._blocked)
+        return tuple(self._telling.blocked) if self._told_of is not None else ()
 
     def _carry_out(self, decision: Decision) -> None:
-        hook, config = self._config.hook, self._config
         if isinstance(decision, (Send, Refresh)):
             self._orders.append(decision)
-        elif isinstance(decision, Block):
-            report_blocked(config, (self._nodeids[number] for number in decision.items), decision.reason)
-            for number in decision.items:
-                self._write_down(number, Outcome.BLOCKED)
-        elif isinstance(decision, PhaseChanged):
-            if decision.new.closed and not decision.old.closed:
-                self._ended.append(decision.id)
-            if decision.new is State.BLOCKED:
-                self._blocked.append(decision.id)
-            hook.pytest_phases_phase_changed(config=config, event=decision)
-        elif isinstance(decision, WaveClosed):
-            hook.pytest_phases_wave_closed(config=config, event=decision)
-
-
-def _unique(nodeids: Iterable[str]) -> Iterator[str]:
-    """Node ids, the second and later of the same told apart by what cannot stand in one."""
-    seen: dict[str, int] = {}
-    for nodeid in nodeids:
-        count = seen[nodeid] = seen.get(nodeid, 0) + 1
-        yield nodeid if count == 1 else f"{nodeid}\0{count}"
+            if isinstance(decision, Send):
+                self._telling.sent(decision)
+        elif isinstance(decision, (Acquire, Release)):
+            assert self.locker is not None
+            self.locker.carry_out(decision)
+        else:
+            self._telling.tell(decision)

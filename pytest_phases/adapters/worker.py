@@ -9,7 +9,18 @@ from typing import Any, Protocol
 import pytest
 
 from pytest_phases.adapters.control import Control, ControlItem
-from pytest_phases.adapters.messages import Collected, Measured, Refreshed, RefreshNow, TornDown, pack, unpack
+from pytest_phases.adapters.messages import (
+    Collected,
+    Measured,
+    Message,
+    Refreshed,
+    RefreshNow,
+    StageEnded,
+    TornDown,
+    Traced,
+    pack,
+    unpack,
+)
 from pytest_phases.table import Table
 
 
@@ -62,11 +73,11 @@ class WorkerSide:
             assert isinstance(message, RefreshNow)
             self._requests.append(message)
 
-    def measured(self, part: Measured) -> None:
-        """Hand over coverage data."""
-        self._send(part)
+    def hand_over(self, message: Measured | Traced | StageEnded) -> None:
+        """Tell the controller what was found out while items ran."""
+        self._send(message)
 
-    def _send(self, message: Any) -> None:
+    def _send(self, message: Message) -> None:
         if not self._channel.isclosed():
             self._channel.send(pack(message))
 

@@ -29,7 +29,9 @@ from pytest_phases.adapters.messages import (
     Message,
     Refreshed,
     RefreshNow,
+    StageEnded,
     TornDown,
+    Traced,
     pack,
     unpack,
 )
@@ -110,6 +112,8 @@ class XdistScheduler:
         self._workers: dict[WorkerController, Worker] = {}
         self._expected = number_of_workers(config)
         self._stopped = False
+        if run.locker is not None:
+            run.locker.wake = self._wake
 
     # As a plugin ------------------------------------------------------------------------------
 
@@ -232,7 +236,19 @@ class XdistScheduler:
         raise NotImplementedError("an item of a phase is run once; reruns happen inside the worker")
 
     def remove_pending_tests_from_node(self, node: WorkerController, indices: Sequence[int]) -> None:
-        """A parking item was taken back, or had been reached already: either is fine."""
+        """A parking item was taken back, or had been reached already: either is fine.
+
+        `_wake` has this called too, when locks were granted.
+        """
+        if self._run.begun:
+            self._run.look_for_locks()
+            self._carry_out()
+
+    def _wake(self) -> None:
+        """Make xdist's loop call us, from any thread; of its events this one means least to it."""
+        node = next(iter(self._workers), None)
+        if node is not None:
+            self._dsession.queue.put(("unscheduled", {"node": node, "indices": []}))
 
     def remove_node(self, node: WorkerController) -> str | None:
         """A worker is gone; if it died, the node id of what it was running, reported nowhere yet."""
@@ -337,8 +353,8 @@ class XdistScheduler:
                 self._refreshed(worker, message)
             elif isinstance(message, TornDown):
                 self._torn_down(worker, message)
-            elif isinstance(message, Measured):
-                self._run.measured(worker.name, message)
+            elif isinstance(message, (Measured, Traced, StageEnded)):
+                self._run.heard(worker.name, message)
 
     def _refreshed(self, worker: Worker, message: Refreshed) -> None:
         if message.stale:

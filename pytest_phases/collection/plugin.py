@@ -11,6 +11,7 @@ import pytest
 
 from pytest_phases.collection.freshness import Freshness
 from pytest_phases.collection.late import LateModules
+from pytest_phases.collection.lock_marks import has_lock_mark, read_locks
 from pytest_phases.collection.paths import collect_missing, new_modules, on_disk, paths_of, test_modules
 from pytest_phases.collection.placement import Placement, Placer, has_phase_mark
 from pytest_phases.collection.selection import (
@@ -35,7 +36,7 @@ from pytest_phases.table import Table
 class PhaseCollection:
     """Places items in phases, adds the stages, and collects late modules when they are due.
 
-    `table` is None where there is neither a plan nor a phase marker: then nothing was changed at all.
+    `table` is None where there is neither a plan nor a marker of ours: then nothing was changed at all.
     """
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
@@ -105,9 +106,13 @@ class PhaseCollection:
             items.extend(collect_missing(session, paths, collected))
         everything = tuple(items)
         yield
-        if self._settings.plan.file or has_phase_mark(everything):
+        if self._settings.plan.file or has_phase_mark(everything) or self._has_locks(everything):
             restricted = restricted or len(items) < len(everything)
             self._place(session, items, everything, asked_for, restricted)
+
+    def _has_locks(self, items: Iterable[pytest.Item]) -> bool:
+        """Whether lock markers alone are a reason to take part: without workers, tests never overlap."""
+        return hasattr(self._config, "workerinput") and has_lock_mark(items)
 
     # Placing ------------------------------------------------------------------------------
 
@@ -123,7 +128,7 @@ class PhaseCollection:
         complete = not (restricts or leaves_out(self._config) or session.testsfailed)
         self._awaited = {} if restricts else dict(self._absent())
         self._give_up(self._due(self._settings.ended, self._settings.blocked))
-        placement = self._placer.place(everything, self._is_mistake if complete else lambda *_: False)
+        placement = self._placement(everything, self._is_mistake if complete else lambda *_: False)
         only = self._settings.only
         kept = [item for item in items if selected(placement.phases[item], only)]
         dropped = [item for item in items if not selected(placement.phases[item], only)]
@@ -142,6 +147,15 @@ class PhaseCollection:
             uncollected=uncollected,
             unseen=what_is_unseen(self._config),
         )
+
+    def _placement(
+        self,
+        items: Sequence[pytest.Item],
+        mistaken: Callable[[str, Selector], bool] = lambda *_: False,
+    ) -> Placement:
+        """The phases of items, with what is wrong with their lock markers."""
+        placement = self._placer.place(items, mistaken)
+        return replace(placement, problems=(*placement.problems, *read_locks(items).problems))
 
     def _stages(
         self,
@@ -199,6 +213,7 @@ class PhaseCollection:
             marks=tuple(mark.to_data() for mark in placement.marks),
             problems=placement.problems,
             restricted=restricted,
+            locks=read_locks(items).rows,
         )
 
     # What is collected late -----------------------------------------------------------------
@@ -225,7 +240,7 @@ class PhaseCollection:
         everything = tuple(new)
         self._config.hook.pytest_collection_modifyitems(session=session, config=self._config, items=new)
         self._collecting_late = False
-        placement = self._placer.place(everything)
+        placement = self._placement(everything)
         session.items.extend(new)
         table = self._table(new, placement, self._to_come(), restricted=False)
         return replace(table, left_out=_left_out(everything, new, placement))

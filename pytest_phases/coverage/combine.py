@@ -78,8 +78,18 @@ class Combined:
         own = {contexts.OUTSIDE, *(contexts.of_phase(phase) for phase in phases)}
         return frozenset(own.union(*(self._fixtures.get(phase, ()) for phase in phases)))
 
-    def write(self, phases: Collection[str] | None = None) -> None:
-        """Write the parts that have changed, of these phases or of all, and have them recorded."""
+    def executed(self, phase: str) -> frozenset[str]:
+        """The files that were executed for a phase or stream, by its items and their wide fixtures."""
+        own = self.contexts_of([phase]) - {contexts.OUTSIDE}
+        found = (self._all.measured.get(context, {}) for context in own)
+        return frozenset(unversioned(name) for files in found for name in files)
+
+    def write(self, phases: Collection[str] | None = None) -> tuple[str, ...]:
+        """Write the parts that have changed, of these phases or of all, and have them recorded.
+
+        Returns the names of their files, relative to `folder`.
+        """
+        names = []
         for key in [key for key in self._unwritten if phases is None or key[0] in phases]:
             del self._unwritten[key]
             phase, worker = key
@@ -87,7 +97,11 @@ class Combined:
             name = f"{FOLDER}/parts/{quote(phase, safe='')}@{quote(worker, safe='')}.part"
             digest = hashlib.sha256(packed).hexdigest()
             unwritten = self._store(self._folder / name, packed)
-            self._record(PartRecord(phase, worker, name, digest, self._problems[key] or unwritten))
+            problem = self._problems[key] or unwritten
+            fixtures = tuple(sorted(self._fixtures.get(phase, ())))
+            self._record(PartRecord(phase, worker, name, digest, problem, fixtures))
+            names.append(name)
+        return tuple(names)
 
     @staticmethod
     def _store(path: Path, packed: bytes) -> str:

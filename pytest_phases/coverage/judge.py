@@ -63,6 +63,10 @@ class CoverageJudge:
         """A worker hands over coverage data."""
         self.combined.take(worker, phase, data, fixtures, problem)
 
+    def executed(self, phase: str) -> Collection[str]:
+        """The files that were executed for a phase or stream, relative to the rootdir if below it."""
+        return self.combined.executed(phase)
+
     def leave_out(self, phases: Collection[str]) -> None:
         """Tests of these phases were found late and deselected, so no figure of theirs says anything."""
         self._unsound.update(phases)

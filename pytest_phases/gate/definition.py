@@ -26,6 +26,8 @@ def definition_of(unit: Phase, threshold: float | None = None) -> dict[str, Any]
         "covers": sorted(unit.covers),
         "threshold": threshold,
         "requires": sorted(unit.requires),
+        "modifies": sorted(unit.modifies),
+        "enforce": unit.enforce,
         "stages": {stage.id: _digest(stage) for stage in unit.stages},
     }
 
@@ -63,5 +65,8 @@ def _is_threshold(value: object) -> bool:
 
 def _digest(stage: Stage) -> str:
     """What a stage runs and how."""
-    told = [stage.crew.value, stage.language.value, stage.run, stage.cwd, sorted(stage.needs)]
+    told = [
+        *(stage.crew.value, stage.language.value, stage.run, stage.cwd),
+        *map(sorted, (stage.needs, stage.inputs, stage.outputs, stage.env)),
+    ]
     return hashlib.sha256(json.dumps(told).encode("utf-8", "surrogatepass")).hexdigest()

@@ -30,8 +30,8 @@ def versions() -> tuple[tuple[str, str], ...]:
 class Keeper:
     """The gate of one run; made before anything is collected.
 
-    `root` is the rootdir, `folder` that of what a run leaves (`.phases`). What cannot be read or
-    written leaves the gate incomplete, with the reason.
+    `root` is the rootdir, `folder` that of what a run leaves (`.phases`), `tree` the tree before it.
+    What cannot be read or written leaves the gate incomplete, with the reason.
     """
 
     def __init__(self, root: Path, folder: Path, plan_file: str, run_id: str) -> None:
@@ -39,16 +39,16 @@ class Keeper:
         self._folder = folder
         self._plan = root / plan_file
         self._problems: list[str] = []
-        self._before = self._snapshot(None)
+        self.tree = self._snapshot(None)
         self.run = RunRecord(
             run_id=run_id,
             started=now(),
             plan_file=plan_file,
             plan_digest=digest_of_file(self._plan),
-            commit=self._before.commit,
-            git_tree=self._before.git_tree,
-            dirty=self._before.dirty,
-            tree=self._before.digest,
+            commit=self.tree.commit,
+            git_tree=self.tree.git_tree,
+            dirty=self.tree.dirty,
+            tree=self.tree.digest,
             versions=versions(),
         )
 
@@ -61,9 +61,9 @@ class Keeper:
 
     def close(self, recorder: Recorder, plan: Plan, conditions: Iterable[str]) -> GateResult:
         """Everything has ended: look at the tree again, write it all down, and decide."""
-        after = self._snapshot(self._before)
-        found = differences(self._before, after, outputs(plan), recorder.built)
-        moved = ("HEAD (moved to another commit)",) if after.commit != self._before.commit else ()
+        after = self._snapshot(self.tree)
+        found = differences(self.tree, after, outputs(plan), recorder.built)
+        moved = ("HEAD (moved to another commit)",) if after.commit != self.tree.commit else ()
         run = replace(
             recorder.run,
             ended=now(),

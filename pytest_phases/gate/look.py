@@ -14,6 +14,8 @@ from pytest_phases.gate.statement import STATEMENT, VERDICT
 from pytest_phases.gate.tree import Tree, differences
 from pytest_phases.model import Plan
 from pytest_phases.state.database import NAME
+from pytest_phases.state.live import LOCKS, STATUS
+from pytest_phases.state.runlock import HOLDER, LOCK
 
 PARTS = "coverage/parts"
 """Where the parts of coverage data lie, below `.phases`."""
@@ -22,7 +24,8 @@ COVERAGE_DATA = "coverage/phases.coverage"
 """Where the combined coverage data lies, below `.phases`."""
 
 LEFT_BY_RUNS = (
-    *(".gitignore", "PARALLEL_STATUS.json", "logs", "nested", PARTS, COVERAGE_DATA),
+    *(".gitignore", STATUS, LOCKS, LOCK, HOLDER, "logs", "nested", "interrupted", "running"),
+    *(PARTS, COVERAGE_DATA),
     *(NAME, f"{NAME}-wal", f"{NAME}-shm", f"{NAME}-journal", VERDICT, STATEMENT),
 )
 """What runs write below `.phases`; what else lies in a folder like `reports` is a part of the project."""

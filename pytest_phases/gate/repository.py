@@ -140,6 +140,11 @@ def find(folder: Path) -> Repository | None:
     return Repository(top, prefix, _object(top, "HEAD^{commit}"), _object(top, "HEAD^{tree}"))
 
 
+def is_ancestor(folder: Path, commit: str) -> bool:
+    """Whether a commit is the one that is checked out, or comes before it."""
+    return git(folder, ("merge-base", "--is-ancestor", commit, "HEAD")).returncode == 0
+
+
 def _object(top: Path, name: str) -> str | None:
     """The id of an object, None if there is none of that name."""
     done = git(top, ("rev-parse", "--quiet", "--verify", name))

@@ -38,6 +38,7 @@ __all__ = ["Found", "Rules", "decide", "rules_of"]
 _PRECEDENCE = (Decision.RED, Decision.INCOMPLETE, Decision.PENDING)
 _NAMED = 5
 _PATHS = 10
+_SHORT = 8  # digits of a run's id
 _FULL = 100.0
 _PLACES = 100  # more than any figure has
 
@@ -369,6 +370,29 @@ def _tree(case: _Case) -> Iterator[Reason]:
     yield from map(_incomplete, case.found.now)
 
 
+def _resumed(case: _Case) -> Iterator[Reason]:
+    """What was not run again was green in this very tree."""
+    run = case.recorded.run
+    for record in case.recorded.phases:
+        origin = record.origin
+        if origin is not None and case.requires(record.id) and origin.tree not in (run.tree, run.tree_after):
+            former = f"run {origin.run_id[:_SHORT]}, which was of another tree"
+            yield _incomplete(
+                f"{case.title(record.id)} was resumed from {former}; run it again for this one, without "
+                "--phases-resume"
+            )
+
+
+def _stages(case: _Case) -> Iterator[Reason]:
+    """No stage has read what changed while it ran."""
+    for stage in case.recorded.stages:
+        if stage.changed and case.requires(stage.phase):
+            yield _incomplete(
+                f"{case.title(stage.phase)}: inputs of stage {stage.stage} changed while it ran: "
+                f"{_listed(stage.changed, _PATHS)}; run again"
+            )
+
+
 def _approvals(case: _Case) -> Iterator[Reason]:
     """Each approval is given for exactly this tree."""
     for name in case.rules.approvals:
@@ -389,5 +413,7 @@ _CHECKS: tuple[Callable[[_Case], Iterator[Reason]], ...] = (
     _figures,
     _conditions,
     _tree,
+    _resumed,
+    _stages,
     _approvals,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 from _pytest._io.wcwidth import wcswidth
@@ -39,15 +39,14 @@ _GATE_COLORS = {
 }
 _COLUMNS = ("phase", "state", "passed", "failed", "skipped", "blocked", "stages", "time", "")
 _NAMES = ("phase", "state")
+_STATUS = {
+    "phases_blocked": ("blocked", "b", "BLOCKED"),
+    "phases_resumed": ("resumed", "r", "RESUMED"),
+}
 _WIDEST_NAME = 40
 _NAMED_PAIRS = 3
 # From -qq on pytest leaves out its own last line.
 _QUIET = -1
-_NOT_IN_EFFECT = (
-    ("locks", "locks and boundaries are not kept"),
-    ("reads", "locks and boundaries are not kept"),
-    ("modifies", "locks and boundaries are not kept"),
-)
 
 
 class TerminalObserver:
@@ -61,6 +60,7 @@ class TerminalObserver:
         self._waves = waves
         self._result: RunResult | None = None
         self._waves_with_items: set[int] = set()
+        self._resumed: Mapping[str, str] = {}
         reporter = config.pluginmanager.getplugin("terminalreporter")
         assert isinstance(reporter, TerminalReporter)
         self._reporter = reporter
@@ -70,21 +70,23 @@ class TerminalObserver:
 
     @pytest.hookimpl
     def pytest_report_header(self) -> list[str]:
-        """The plan, its phases and waves, the workers, and what of it has no effect yet."""
+        """The plan, its phases and waves, and the workers."""
         plan = self._plan
         if not plan.file:
             return []
         counted = f"{_count(len(plan.phases), 'phase')} in {_count(self._waves, 'wave')}"
         workers = _count(self._workers, "worker")
         lines = [f"phases: {plan.file}, {counted}, {workers}, schedule {self._schedule}"]
-        lines += [f"phases: {note.place}: {note.text}" for note in plan.notes]
-        return lines + [f"phases: {text}" for text in _without_effect(plan)]
+        return lines + [f"phases: {note.place}: {note.text}" for note in plan.notes]
 
     @pytest.hookimpl
     def pytest_phases_run_started(self, event: RunStarted) -> None:
-        """What of the plan this run cannot do."""
+        """What of the plan this run cannot do, and what it need not do again."""
+        self._resumed = dict(event.resumed)
         for note in event.notes:
             self._line(f"phases: {note}", "yellow")
+        for line in event.decisions:
+            self._line(line)
 
     @pytest.hookimpl
     def pytest_phases_threshold_judged(self, figure: Figure) -> None:
@@ -108,6 +110,8 @@ class TerminalObserver:
                 self._line(f"{event.title} reached")
         elif not event.items and event.new is not State.FAILING:
             return
+        elif event.id in self._resumed and (opened or event.new is State.GREEN):
+            return  # said at the start
         elif opened:
             self._line(f"{event.title} opened")
         elif event.new is State.FAILING or event.new is State.BLOCKED:
@@ -128,9 +132,10 @@ class TerminalObserver:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """Blocked items have a letter and a count of their own."""
-        if getattr(report, "phases_blocked", False) and report.skipped:
-            return "blocked", "b", "BLOCKED"
+        """Blocked and resumed items have a letter and a count of their own."""
+        for mark, status in _STATUS.items():
+            if getattr(report, mark, False) and report.skipped:
+                return status
         return None
 
     def _line(self, text: str, color: str | None = None) -> None:
@@ -192,7 +197,7 @@ def _row(phase: PhaseResult) -> tuple[str, ...]:
         _figure(tests.blocked),
         f"{stages.passed}/{ran}" if ran else "-",
         f"{phase.seconds:.2f}s" if phase.seconds else "-",
-        phase.reason,
+        phase.reason or (f"resumed from {phase.resumed}" if phase.resumed else ""),
     )
 
 
@@ -227,13 +232,6 @@ def _said(event: PhaseChanged) -> str:
     if event.new is State.BLOCKED:
         return f"is {event.reason}"
     return f"is {event.new.value}: {event.tally}"
-
-
-def _without_effect(plan: Plan) -> Iterable[str]:
-    """Keys that this plan states and that this version reads without acting on them."""
-    units = tuple(plan.units())
-    stated = [text for key, text in _NOT_IN_EFFECT if any(getattr(unit, key) for unit in units)]
-    return dict.fromkeys(f"{text} in this version" for text in stated)
 
 
 def _short(name: str) -> str:

@@ -9,6 +9,7 @@ from pytest_phases.model import UNPHASED, Gate, Phase, Plan, Sync, place_of
 from pytest_phases.plan.draft import Fields, Lookalike, PlanDraft, Report, UnitDraft
 from pytest_phases.plan.keys import Owner
 from pytest_phases.plan.stages import read_stages
+from pytest_phases.plan.values import RATCHET
 
 
 def assemble(draft: PlanDraft, report: Report) -> Plan:
@@ -20,6 +21,7 @@ def assemble(draft: PlanDraft, report: Report) -> Plan:
     for unit, phase in zip(units, phases, strict=True):
         if not any(part.stages or part.tests for part in phase.units):
             _note_nothing_to_run(unit, report)
+        _note_nothing_to_watch(phase, report)
     syncs = tuple(_syncs(draft.units, report))
     return Plan(
         file=report.file,
@@ -27,6 +29,7 @@ def assemble(draft: PlanDraft, report: Report) -> Plan:
         phases=_in_order(phases, syncs, report),
         syncs=syncs,
         gate=_gate([unit for unit in draft.units if unit.owner is Owner.GATE], phases, report),
+        enforce=Fields(draft.given, report).boolean("enforce"),
         notes=tuple(sorted(report.notes, key=lambda note: note.place)),
         prose=tuple(draft.prose),
     )
@@ -36,6 +39,7 @@ def _phase(unit: UnitDraft, report: Report) -> Phase:
     fields = Fields(unit.given, report)
     stages, selected = read_stages(unit, report)
     selectors = (*fields.selectors("tests"), *selected)
+    threshold = fields.threshold("coverage")
     streams = tuple(_phase(stream, report) for stream in unit.streams)
     return Phase(
         id=unit.id,
@@ -48,12 +52,15 @@ def _phase(unit: UnitDraft, report: Report) -> Phase:
         # The rest comes last, since it is what the other selectors leave.
         tests=tuple(sorted(selectors, key=lambda selector: selector.is_rest)),
         covers=fields.texts("covers"),
-        coverage=fields.percent("coverage"),
+        coverage=threshold if isinstance(threshold, float) else None,
         modifies=fields.texts("modifies"),
         reads=fields.texts("reads"),
         locks=fields.texts("locks"),
         requires=fields.texts("requires"),
         serial=fields.boolean("serial"),
+        serialize=fields.boolean("serialize"),
+        enforce=fields.optional_boolean("enforce"),
+        ratchet=threshold == RATCHET,
         timeout=fields.seconds("timeout"),
         objective=unit.objective,
         tasks=unit.tasks,
@@ -82,6 +89,19 @@ def _note_nothing_to_run(unit: UnitDraft, report: Report) -> None:
     else:
         text = f"phase {unit.id} names no tests and no stages; only markers can fill it"
         report.note(unit.line, text)
+
+
+def _note_nothing_to_watch(phase: Phase, report: Report) -> None:
+    """Say where `enforce: true` watches nothing, since no boundary is declared."""
+    for unit in phase.units:
+        parts = phase.units if unit is phase else (unit,)
+        bounded = any(part.modifies or any(stage.modifies for stage in part.stages) for part in parts)
+        if unit.enforce and not bounded:
+            report.note(
+                place_of(unit, "enforce").line,
+                "enforce has no effect here, since nothing says what may be written; "
+                "write modifies: [PATH] beside it",
+            )
 
 
 def _with_sibling_ids(phase: str, streams: Sequence[Phase]) -> tuple[Phase, ...]:

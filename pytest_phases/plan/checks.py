@@ -180,20 +180,31 @@ def _from_first(cycle: Sequence[str], order: Sequence[str]) -> tuple[str, ...]:
 
 def _overlaps(plan: Plan, graph: Graph) -> Iterator[Problem]:
     """Paths that two phases or streams modify although they may run at the same time."""
-    writers = [unit for unit in plan.units() if unit.modifies]
+    written = {unit.id: tuple(_written(unit)) for unit in plan.units()}
+    writers = [unit for unit in plan.units() if written[unit.id]]
     before = {unit.id: graph.ancestors(unit.id) for unit in writers}
+    # What a phase says of taking turns holds for its streams.
+    patient = {unit.id for phase in plan.phases for unit in phase.units if phase.serialize or unit.serialize}
     for one, other in combinations(writers, 2):
         ordered = one.id in before[other.id] or other.id in before[one.id]
         alone = graph.nodes[one.id].serial or graph.nodes[other.id].serial
-        if ordered or alone or _frames(one, other):
+        if ordered or alone or not patient.isdisjoint((one.id, other.id)) or _frames(one, other):
             continue
-        for mine, theirs in product(one.modifies, other.modifies):
+        for (mine, my_place), (theirs, their_place) in product(written[one.id], written[other.id]):
             if overlap(mine, theirs):
                 message = (
                     f"{_named(other)} modifies `{theirs}` and may run beside {_named(one)}, which modifies "
-                    f"`{mine}` ({place_of(one, 'modifies')}); let one depend on the other, or divide the path"
+                    f"`{mine}` ({my_place}); let one depend on the other, divide the path, "
+                    "or write serialize: true to let them take turns"
                 )
-                yield _problem("overlapping-modifies", place_of(other, "modifies"), message)
+                yield _problem("overlapping-modifies", their_place, message)
+
+
+def _written(unit: Phase) -> Iterator[tuple[str, Place]]:
+    """What a phase or stream and its stages modify, each path once, with the place where it says so."""
+    parts: tuple[Phase | Stage, ...] = (unit, *unit.stages)
+    places = {path: place_of(part, "modifies") for part in reversed(parts) for path in part.modifies}
+    yield from places.items()
 
 
 def _frames(phase: Phase, stream: Phase) -> bool:

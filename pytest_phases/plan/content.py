@@ -8,7 +8,7 @@ from pytest_phases.model import Note, Task
 from pytest_phases.plan import lines
 from pytest_phases.plan.blocks import Block, Bullets, Code, Fence, Line, Other
 from pytest_phases.plan.draft import Report, UnitDraft
-from pytest_phases.plan.keys import KEYS, canonical, is_surely_meant, may_be_meant
+from pytest_phases.plan.keys import KEYS, Owner, canonical, is_surely_meant, may_be_meant
 from pytest_phases.plan.labels import Keys, continued, get, is_script, language_of, stage_at
 from pytest_phases.plan.sections import Section
 from pytest_phases.plan.words import printable
@@ -17,10 +17,13 @@ _WIDEST = 60
 
 
 def read_section(section: Section, report: Report) -> list[Note]:
-    """Fill the unit of a section from its blocks; gives the fences that were taken for prose."""
+    """Fill the unit of a section from its blocks; gives the fences that were taken for prose.
+
+    Where the plan as a whole is that unit, all is prose but the keys below its first heading.
+    """
     reader = _Reader(section.blocks, report)
-    if section.unit is None:
-        reader.prose_from(0)
+    if section.unit.owner is Owner.PLAN:
+        reader.prose_from(reader.keys(section.unit) if section.head else 0)
     else:
         reader.unit_from(reader.keys(section.unit) if section.head else 0, section.unit)
     return reader.prose
@@ -61,6 +64,7 @@ class _Reader:
     def prose_from(self, at: int) -> None:
         """Read what belongs to no unit."""
         for block in self.blocks[at:]:
+            self._refuse_stray_key(block)
             self._prose(block)
 
     def _prose(self, block: Block) -> None:
@@ -111,6 +115,19 @@ class _Reader:
                 key.line,
                 f"`{key.word}` stands below prose and is no key there; move it directly below the heading "
                 f"on line {unit.line}",
+            )
+
+    def _refuse_stray_key(self, block: Block) -> None:
+        """A key of the plan as a whole that stands elsewhere than below the title."""
+        key = lines.key_line(block) if isinstance(block, Line) else None
+        if key is None or canonical(key.word) not in KEYS[Owner.PLAN]:
+            return
+        if is_surely_meant(canonical(key.word), key.value):
+            self.report.problem(
+                "late-key",
+                key.line,
+                f"`{key.word}` stands in prose and is no key there; move it directly below the first heading "
+                "of the plan, or below that of a phase",
             )
 
     def _refuse_swallowed_label(self, block: Block, after: Block | None) -> None:

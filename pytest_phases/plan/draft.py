@@ -5,7 +5,7 @@ Both readers make a draft; `assemble` makes the plan of it, so that a rule is wr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -89,6 +89,8 @@ class PlanDraft:
     title: str = ""
     units: list[UnitDraft] = field(default_factory=list)
     prose: list[Note] = field(default_factory=list)
+    given: Mapping[str, Given] = field(default_factory=dict)
+    """The keys of the plan as a whole."""
     lookalike: Lookalike | None = None
 
 
@@ -155,6 +157,10 @@ class Fields:
         """A threshold in per cent."""
         return self.read(key, values.percent, None)
 
+    def threshold(self, key: str) -> float | str | None:
+        """The threshold of a phase or stream: in per cent, or `values.RATCHET`."""
+        return self.read(key, values.threshold, None)
+
     def seconds(self, key: str) -> float | None:
         """A duration in seconds."""
         return self.read(key, values.seconds, None)
@@ -163,14 +169,30 @@ class Fields:
         """Whether a key is true."""
         return self.read(key, values.boolean, False)
 
+    def optional_boolean(self, key: str) -> bool | None:
+        """Whether a key is true; None if it says nothing."""
+        return self.read(key, values.optional_boolean, None)
+
+    def variables(self, key: str) -> tuple[str, ...]:
+        """The names of environment variables a key lists, each once."""
+        return tuple(dict.fromkeys(self._each(key, lambda entry: values.variable(entry.text))))
+
     def selectors(self, key: str) -> tuple[Selector, ...]:
         """The selectors a key lists, each with its own line."""
-        entries = self.given[key].entries if key in self.given else ()
-        return tuple(selector for entry in entries if (selector := self._selector(key, entry)) is not None)
+        return tuple(
+            self._each(
+                key, lambda entry: Selector(self.report.place(entry.line), *values.selection(entry.text))
+            )
+        )
 
-    def _selector(self, key: str, entry: Entry) -> Selector | None:
+    def _each(self, key: str, parse: Callable[[Entry], T]) -> Iterator[T]:
+        """Each entry of a key as `parse` understands it; a bad one is reported on its line and left out."""
+        entries = self.given[key].entries if key in self.given else ()
+        return (found for entry in entries if (found := self._parsed(key, entry, parse)) is not None)
+
+    def _parsed(self, key: str, entry: Entry, parse: Callable[[Entry], T]) -> T | None:
         try:
-            return Selector(self.report.place(entry.line), *values.selection(entry.text))
+            return parse(entry)
         except values.BadValue as error:
             self.report.problem(error.slug, entry.line, f"{key}: {error}")
             return None

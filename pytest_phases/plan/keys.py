@@ -20,18 +20,21 @@ class Owner(str, Enum):
     STAGE = "stage"
     SYNC = "sync point"
     GATE = "gate"
+    PLAN = "plan"
 
 
 _UNIT_KEYS = frozenset(
-    "dependencies tests covers coverage modifies reads locks requires serial timeout".split()
+    "dependencies tests covers coverage modifies reads locks requires".split()
+    + "serial serialize enforce timeout".split()
 )
 KEYS: Mapping[Owner, frozenset[str]] = MappingProxyType(
     {
         Owner.PHASE: _UNIT_KEYS,
         Owner.STREAM: _UNIT_KEYS,
-        Owner.STAGE: frozenset({"needs", "cwd", "timeout", "inputs", "outputs"}),
+        Owner.STAGE: frozenset("needs cwd timeout inputs outputs env modifies reads locks".split()),
         Owner.SYNC: frozenset({"coverage"}),
         Owner.GATE: frozenset({"phases", "coverage", "approvals", "approvals_signers", "allow_empty"}),
+        Owner.PLAN: frozenset({"enforce"}),
     }
 )
 """The keys that each part of a plan knows."""
@@ -43,6 +46,7 @@ CREWS: Mapping[Owner, frozenset[Crew]] = MappingProxyType(
         Owner.STAGE: frozenset(),
         Owner.SYNC: frozenset(),
         Owner.GATE: frozenset({Crew.DEPLOY}),
+        Owner.PLAN: frozenset(),
     }
 )
 """The crews whose stages each part of a plan may hold."""
@@ -56,7 +60,7 @@ _NUMBERED = re.compile(r"(?:phase\s+)?\d[\w.]*", re.I)
 
 # Words that plans begin a line of prose with and that are two edits or fewer from a key.
 _PROSE = frozenset(
-    "objective task tasks step steps doc docs day days date dates goal goals link links lead leads "
+    "objective task tasks step steps doc docs day days date dates force goal goals link links lead leads "
     "note notes risk risks role roles rule rules team teams text texts time type".split()
 )
 # Words that begin no line of prose as long as what follows them has no blanks.
@@ -124,5 +128,11 @@ def may_be_meant(key: str, text: str) -> bool:
 
 
 _PARSED: Mapping[str, Callable[[tuple[str, ...]], object]] = MappingProxyType(
-    {"coverage": values.percent, "timeout": values.seconds, "serial": values.boolean}
+    {
+        "coverage": values.threshold,
+        "timeout": values.seconds,
+        "serial": values.boolean,
+        "serialize": values.boolean,
+        "enforce": values.boolean,
+    }
 )

@@ -24,6 +24,8 @@ from pytest_phases.plan.lines import KeyLine
 
 # `tests: unit/` directly below a heading is the key, also above a fence; `Tests: unit` is a label there.
 _SELECTOR = re.compile(r"[\[/*]|\.py|::|^-|^\.$")
+# Below a title `enforce: true` and `enforce: yes` are meant as a key, `Enforce: no direct pushes` is not.
+_SWITCH = re.compile(r"[\[\"'`]*(?:(?:true|false)\b.*|(?:yes|no|on|off|none|[01-])[\]\"'`]*)", re.I)
 # What follows a label and is longer is a sentence.
 _LONGEST_NAME = 3
 _LANGUAGE_END = re.compile(r"[\s{,]")
@@ -33,6 +35,7 @@ _AT: dict[Owner, str] = {
     Owner.STAGE: "a stage, between its label and its fence",
     Owner.SYNC: "a sync point",
     Owner.GATE: "the gate",
+    Owner.PLAN: "the plan, directly below its first heading",
 }
 
 
@@ -66,9 +69,13 @@ class Keys:
             return self._without_colon(block, at)
         if self._is_label(key, at):
             return None
-        if canonical(key.word) in KEYS[self.owner]:
+        if canonical(key.word) in KEYS[self.owner] and not self._is_prose(key):
             return self._known(canonical(key.word), key, at)
         return self._unknown(key, at)
+
+    def _is_prose(self, key: KeyLine) -> bool:
+        """Whether what follows makes a line prose: below the title of a plan, a sentence or nothing."""
+        return self.owner is Owner.PLAN and not _SWITCH.fullmatch(key.value)
 
     def _without_colon(self, line: Line, at: int) -> int | None:
         """Behind a key that lacks its colon, which counts as the key it was meant to be."""
@@ -166,7 +173,9 @@ class Keys:
 
     def _meant(self, key: KeyLine) -> tuple[str, str] | None:
         """The slug and the advice for a word that was meant as a key, or None for prose."""
-        owners = owners_of(canonical(key.word))
+        if self.owner is Owner.PLAN and key.value.lower() not in ("true", "false"):
+            return None
+        owners = owners_of(canonical(key.word)) if self.owner is not Owner.PLAN else ()
         of_unit = self.owner in (Owner.PHASE, Owner.STREAM)
         if of_unit and is_other_word_for_dependencies(key.word, key.value):
             advice = f"write `dependencies: {key.value or '[..]'}`"

@@ -38,7 +38,8 @@ def read_markdown(text: str, file: str) -> tuple[Plan, tuple[Problem, ...]]:
 def _read(blocks: Sequence[Block], report: Report, named: Collection[str]) -> tuple[PlanDraft, Outline]:
     headings = outline(blocks, report, named)
     prose = [note for section in headings.sections for note in read_section(section, report)]
-    return PlanDraft(headings.title, headings.units, prose, lookalike(blocks)), headings
+    draft = PlanDraft(headings.title, headings.units, prose, headings.plan.given, lookalike(blocks))
+    return draft, headings
 
 
 def _named(draft: PlanDraft) -> set[str]:

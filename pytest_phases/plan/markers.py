@@ -47,8 +47,8 @@ class PhaseMark:
     @classmethod
     def of(cls, args: Sequence[object], kwargs: Mapping[str, object], place: Place) -> PhaseMark:
         """The marker with any arguments a user may have written."""
-        named = tuple((str(key), _normalised(value)) for key, value in kwargs.items())
-        return cls(tuple(map(_normalised, args)), named, place)
+        named = tuple((str(key), normalised(value)) for key, value in kwargs.items())
+        return cls(tuple(map(normalised, args)), named, place)
 
     def to_data(self) -> dict[str, Any]:
         """The marker as lists, dicts, text and numbers; `from_data` makes it again."""
@@ -160,7 +160,7 @@ class _Merger:
 
     def _filled(self, unit: Phase, key: str, value: object, place: Place) -> Phase:
         """A phase or stream with a scalar set, or as it was if it says something else already."""
-        known = getattr(unit, key)
+        known = values.RATCHET if key == "coverage" and unit.ratchet else getattr(unit, key)
         stated = dict(unit.key_places).get(key, unit.place if known else None)
         if stated is None or known == value:
             return _with(unit, key, value, place)
@@ -188,11 +188,13 @@ def _with(unit: Phase, field: str, value: object, place: Place) -> Phase:
     if canonical(field) not in dict(places):
         places = (*places, (canonical(field), place))
     changed: dict[str, Any] = {field: value, "key_places": places}
+    if field == "coverage" and value == values.RATCHET:
+        changed |= {"coverage": None, "ratchet": True}
     return replace(unit, **changed)
 
 
-def _normalised(value: object) -> object:
-    """A value with nothing in it but basic types; lists become tuples."""
+def normalised(value: object) -> object:
+    """An argument with nothing in it but basic types and `Foreign`; lists become tuples."""
     if isinstance(value, (list, tuple)):
         return tuple(map(_scalar, value))
     return _scalar(value)
@@ -244,7 +246,7 @@ def _entry(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return _text(value)
+        return text_of(value)
     if isinstance(value, (int, float)):
         return str(value)
     raise BadValue(
@@ -252,8 +254,11 @@ def _entry(value: object) -> str:
     )
 
 
-def _text(value: str) -> str:
-    """Text that a plan could hold."""
+def text_of(value: str) -> str:
+    """Text that a plan could hold, without blanks around it.
+
+    Raises BadValue for any other.
+    """
     if not value.strip():
         raise BadValue("empty-entry", "an entry is empty; write something into it, or take it out")
     if not value.isprintable():
@@ -307,12 +312,14 @@ _READERS: Mapping[str, _Reader] = {
     "deps": _deps,
     "dependencies": _deps,
     "covers": _entries,
-    "coverage": lambda value: values.percent(_entries(value)),
+    "coverage": lambda value: values.threshold(_entries(value)),
     "modifies": _entries,
     "reads": _entries,
     "locks": _entries,
     "requires": _requires,
     "serial": _boolean,
+    "serialize": _boolean,
+    "enforce": _boolean,
     "timeout": lambda value: values.seconds(_entries(value)),
 }
 

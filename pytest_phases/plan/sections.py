@@ -16,21 +16,25 @@ from pytest_phases.plan.lines import Title
 
 @dataclass(slots=True)
 class Section:
-    """Blocks that belong together, and what they belong to, if anything.
+    """Blocks that belong together, and what they belong to: what is in no phase, to the plan as a whole.
 
     `head` is true directly below the heading of `unit`, where its keys stand.
     """
 
-    unit: UnitDraft | None
+    unit: UnitDraft
     head: bool
     blocks: list[Block] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Outline:
-    """The sections of a plan, its units in their order, and headings that a colon may be missing from."""
+    """The sections of a plan, its units in their order, and headings that a colon may be missing from.
+
+    `plan` is what stands for the plan as a whole.
+    """
 
     title: str
+    plan: UnitDraft
     sections: list[Section]
     units: list[UnitDraft]
     colonless: tuple[str, ...]
@@ -45,7 +49,7 @@ def outline(blocks: Sequence[Block], report: Report, named: Collection[str] = ()
             cutter.heading(block, below)
         else:
             cutter.sections[-1].blocks.append(block)
-    return Outline(cutter.title, cutter.sections, cutter.units, tuple(cutter.colonless))
+    return Outline(cutter.title, cutter.plan, cutter.sections, cutter.units, tuple(cutter.colonless))
 
 
 class _Cutter:
@@ -56,7 +60,8 @@ class _Cutter:
         self.named = named
         self.title = ""
         self.units: list[UnitDraft] = []
-        self.sections = [Section(None, head=False)]
+        self.plan = UnitDraft(Owner.PLAN, "", "", 1)
+        self.sections = [Section(self.plan, head=False)]
         self.colonless: list[str] = []
         self._open: list[tuple[int, UnitDraft]] = []
 
@@ -109,15 +114,15 @@ class _Cutter:
     def _take_back(self, heading: Heading, texts: Sequence[Line]) -> bool:
         """Report keys that Markdown made part of a heading, and read them as keys; whether there were any."""
         unit = self.sections[-1].unit
-        if unit is None:
-            return False
         for line in texts:
             key = lines.key_line(line)
             if key is None or canonical(key.word) not in KEYS[unit.owner]:
                 continue
-            if heading.underline is not None:
+            meant = is_surely_meant(canonical(key.word), key.value)
+            # Outside phases any words may stand.
+            if heading.underline is not None and (meant or unit is not self.plan):
                 advice = f"line {heading.underline} makes it a heading; put a blank line before that"
-            elif is_surely_meant(canonical(key.word), key.value):
+            elif meant:
                 advice = "it is a heading; take the # away"
             else:
                 continue
@@ -128,13 +133,19 @@ class _Cutter:
         return False
 
     def _prose(self, heading: Heading) -> None:
-        """A heading of its own ends what stands at its level or deeper, and stays as a block."""
+        """A heading of its own ends what stands at its level or deeper, and stays as a block.
+
+        If it is the first of the plan, the keys of the plan as a whole stand below it.
+        """
         if heading.level == 1 and not self.title:
             self.title = heading.text
         still_open = [(level, unit) for level, unit in self._open if level < heading.level]
+        if len(self.sections) == 1:
+            self.sections.append(Section(self.plan, head=True))
+            return
         if len(still_open) < len(self._open):
             self._open = still_open
-            self.sections.append(Section(still_open[-1][1] if still_open else None, head=False))
+            self.sections.append(Section(still_open[-1][1] if still_open else self.plan, head=False))
         self.sections[-1].blocks.append(heading)
 
     def _meant(self, heading: Heading, below: Iterable[Block]) -> Title | None:

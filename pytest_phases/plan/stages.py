@@ -97,6 +97,9 @@ _INSTEAD: Mapping[str, str] = {
     "needs": "put what the tests need into an earlier phase",
     "cwd": "write the paths from the rootdir",
     "timeout": "take it out, or use pytest-timeout",
+    "modifies": "write it below the heading",
+    "reads": "write it below the heading",
+    "locks": "write it below the heading, or mark the tests with @pytest.mark.lock",
 }
 
 
@@ -139,6 +142,10 @@ def _name(draft: StageDraft, language: Language, named: list[_Named], report: Re
         timeout=fields.seconds("timeout"),
         inputs=fields.texts("inputs"),
         outputs=fields.texts("outputs"),
+        env=fields.variables("env"),
+        modifies=fields.texts("modifies"),
+        reads=fields.texts("reads"),
+        locks=fields.texts("locks"),
         key_places=fields.places(),
     )
     named.append(_Named(stage, draft))

@@ -1,7 +1,8 @@
 """A plan in TOML: `[[phase]]`, `[[phase.stream]]`, `[[phase.stage]]`, `[[sync]]` and `[gate]`.
 
 The tables hold the keys of the Markdown plan and a few more, for what headings, labels and
-fences say there; `_MORE` lists them. A sync point says `after` which phase it stands.
+fences say there; `_MORE` lists them. A sync point says `after` which phase it stands. What holds for
+the whole plan stands above all tables.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ _MORE: Mapping[Owner, tuple[str, ...]] = MappingProxyType(
         Owner.STAGE: ("crew", "name", "language", "run"),
         Owner.SYNC: ("name", "after"),
         Owner.GATE: ("name", "stage"),
+        Owner.PLAN: ("title", "phase", "sync", "gate"),
     }
 )
-_TOP = ("title", "phase", "sync", "gate")
 _OF_IDS = frozenset({"dependencies", "phases", "allow_empty", "needs"})
 _AT_LINE = re.compile(r"at line (\d+)")
 _LARGEST = 10**15
@@ -72,9 +73,7 @@ class _Reader:
 
     def plan(self, document: Table) -> PlanDraft:
         """The draft of a whole document."""
-        for key in document:
-            if key not in _TOP:
-                self._unknown(key, "a plan", _TOP, self.lines.find(key))
+        given = self._given(document, Owner.PLAN, ())
         units = [self._named(table, Owner.PHASE, at) for table, at in self._tables(document, "phase", ())]
         for table, at in reversed(list(self._tables(document, "sync", ()))):
             self._insert(units, self._unit(table, Owner.SYNC, at), table, at)
@@ -83,7 +82,7 @@ class _Reader:
             units.append(self._unit(gate, Owner.GATE, ("gate",)))
         elif "gate" in document:
             self._problem("bad-table", ("gate",), "a plan has one gate; write it as a table: `[gate]`")
-        return PlanDraft(self._text(document, "title", ()), units)
+        return PlanDraft(self._text(document, "title", ()), units, given=given)
 
     def _tables(self, table: Table, key: str, at: Address) -> Iterator[tuple[Table, Address]]:
         """Each table of an array of tables with its address."""

@@ -18,7 +18,8 @@ _NOT_LITERAL = re.compile(r"'''|'$")
 
 def write_toml(plan: Plan) -> str:
     """The plan as TOML text; `file`, `notes` and `prose` are left out."""
-    tables = [_keys(title=plan.title)] if plan.title else []
+    top = _keys(title=plan.title, enforce=plan.enforce or None)
+    tables = [top] if top else []
     for phase in plan.phases:
         tables += _unit(phase, "phase")
     tables += [_sync(sync) for sync in plan.syncs]
@@ -36,12 +37,14 @@ def _unit(unit: Phase, header: str) -> Iterator[str]:
         dependencies=unit.deps if unit.states_deps else None,
         tests=written,
         covers=unit.covers,
-        coverage=unit.coverage,
+        coverage=values.RATCHET if unit.ratchet else unit.coverage,
         modifies=unit.modifies,
         reads=unit.reads,
         locks=unit.locks,
         requires=unit.requires,
         serial=unit.serial or None,
+        serialize=unit.serialize or None,
+        enforce=unit.enforce,
         timeout=unit.timeout,
         objective=unit.objective,
         tasks=[f"[{'x' if task.done else ' '}] {task.text}" for task in unit.tasks],
@@ -64,6 +67,10 @@ def _stage(stage: Stage, header: str) -> str:
         timeout=stage.timeout,
         inputs=stage.inputs,
         outputs=stage.outputs,
+        env=stage.env,
+        modifies=stage.modifies,
+        reads=stage.reads,
+        locks=stage.locks,
         run=stage.run,
     )
 
@@ -113,7 +120,7 @@ def _keys(**given: object) -> str:
     kept = {
         key: value
         for key, value in given.items()
-        if value is not None and (value or key == "dependencies") and value != ""
+        if value is not None and (value not in ("", (), []) or key == "dependencies")
     }
     return "\n".join(f"{key} = {_value(key, value)}" for key, value in kept.items())
 

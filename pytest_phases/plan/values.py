@@ -26,8 +26,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _SECONDS = re.compile(r"\d+(?:\.\d+)?")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m)?\s*(?:(\d+(?:\.\d+)?)s)?", re.I)
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXPRESSION = re.compile(r"(?:^|\s+)-([km])(?:\s+|=|(?=[\"']))")
 _FULL = 100.0
+
+RATCHET = "ratchet"
+"""The threshold that is whatever the last green run of a phase has reached."""
 
 
 class BadValue(PhasesError):
@@ -101,10 +105,19 @@ def percent(entries: Sequence[str]) -> float | None:
     text = single(entries)
     if text is None:
         return None
+    if text.lower() == RATCHET:
+        raise BadValue(
+            "bad-threshold", f"`{RATCHET}` is a threshold of phases and streams alone; write a number here"
+        )
     match = _PERCENT.fullmatch(text)
     if match is None or not 0 < float(match[1]) <= _FULL:
         raise BadValue("bad-threshold", f"`{text}` is no threshold; write a number above 0 and up to 100")
     return float(match[1])
+
+
+def threshold(entries: Sequence[str]) -> float | str | None:
+    """What a phase or stream may have as its threshold: one in per cent, or `RATCHET` in any case."""
+    return RATCHET if [entry.lower() for entry in entries] == [RATCHET] else percent(entries)
 
 
 def seconds(entries: Sequence[str]) -> float | None:
@@ -128,6 +141,20 @@ def boolean(entries: Sequence[str]) -> bool:
     if text.lower() not in ("true", "false"):
         raise BadValue("bad-boolean", f"`{text}` is neither `true` nor `false`; write one of them")
     return text.lower() == "true"
+
+
+def optional_boolean(entries: Sequence[str]) -> bool | None:
+    """`true` or `false`, in any case; nothing leaves it open."""
+    return boolean(entries) if entries else None
+
+
+def variable(entry: str) -> str:
+    """The name of an environment variable."""
+    if not _VARIABLE.fullmatch(entry):
+        name = entry.partition("=")[0].strip().removeprefix("$")
+        advice = f"write `{name}`" if _VARIABLE.fullmatch(name) else "write letters, digits and `_` alone"
+        raise BadValue("bad-variable", f"`{entry}` is no name of an environment variable; {advice}")
+    return entry
 
 
 def selection(entry: str) -> tuple[str | None, str | None, str | None]:

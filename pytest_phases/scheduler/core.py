@@ -12,6 +12,10 @@ collected before.
 
 Serial nodes take their turn when nothing else is ready and nothing runs; from then on nothing
 but their own items is started, and on one worker at a time, until they are closed.
+
+A node or item whose claims cannot be granted now is no candidate, and workers go on with others;
+see `locks` and `grants`. A serial node takes its turn only if no phase that holds claims is in its
+way: that phase could not go on beside it.
 """
 
 from __future__ import annotations
@@ -24,8 +28,10 @@ from pytest_phases.events import Outcome, PhaseChanged, PhaseResult, State
 from pytest_phases.graph import Graph, Kind
 from pytest_phases.scheduler import priority
 from pytest_phases.scheduler.board import NodeState, Progress, WorkerState
+from pytest_phases.scheduler.grants import Grants
 from pytest_phases.scheduler.lifecycle import Lifecycle
 from pytest_phases.scheduler.protocol import (
+    Acquired,
     Decision,
     Event,
     ItemFinished,
@@ -54,18 +60,22 @@ class Core:
         schedule: str = "waves",
         uncleared: Iterable[str] = (),
         judged: Iterable[str] = (),
+        *,
+        external: bool = False,
     ) -> None:
         """`uncleared` names phases whose items wait, once they are open, for `PhaseCleared`.
 
-        `judged` names what ends, once everything of it is done, with `PhaseJudged` alone.
+        `judged` names what ends, once everything of it is done, with `PhaseJudged` alone. If
+        `external`, locks must be had from other runs, too: see `Acquire`.
         """
         self._out: list[Decision] = []
         self._life = Lifecycle(graph, in_waves=schedule == "waves", emit=self._out.append)
-        self._life.uncleared.update(uncleared)
+        self._life.items.uncleared.update(uncleared)
         self._life.unjudged.update(judged)
         self._workers: dict[str, WorkerState] = {}
         self._running = 0
         self._exclusive: str | None = None
+        self._grants = Grants(self._life, self._out.append, external=external, turn=lambda: self._exclusive)
         self._handlers: dict[type, Callable[[Any], None]] = {
             Started: self._started,
             WorkerReady: self._worker_ready,
@@ -77,6 +87,7 @@ class Core:
             PhaseFailed: self._phase_failed,
             PhaseCleared: self._phase_cleared,
             PhaseJudged: self._phase_judged,
+            Acquired: self._acquired,
             Stopped: self._stop,
         }
 
@@ -86,6 +97,8 @@ class Core:
         self._life.now = event.time
         self._handlers[type(event)](event)
         self._life.settle()
+        if self._grants.active:
+            self._grants.tidy(self._at_work)
         self._hand_out(getattr(event, "worker", None))
         return tuple(map(self._with_agents, self._out))
 
@@ -100,6 +113,12 @@ class Core:
         """Whether nothing more will be started and nothing runs."""
         life = self._life
         return not self._running and (life.stopped or (life.started and not life.unclosed))
+
+    @property
+    def waiting_for_others(self) -> bool:
+        """Whether nothing runs and nothing can be handed out until `Acquired` is told."""
+        refreshing = any(worker.refreshing for worker in self._workers.values())
+        return bool(self._grants.outstanding) and not self._running and not refreshing
 
     @property
     def generation(self) -> int:
@@ -132,7 +151,7 @@ class Core:
         """The numbers of all tests and stages that were not given to a worker yet."""
         return [
             number
-            for number, entry in self._life.entries.items()
+            for number, entry in self._life.items.entries.items()
             if entry.progress in (Progress.HELD, Progress.READY) and entry.item.kind is not ItemKind.MODULE
         ]
 
@@ -143,6 +162,10 @@ class Core:
             for state in self._life.nodes.values()
             if state.node.kind is not Kind.SYNC and (state.items or state.node.kind is not Kind.UNPHASED)
         )
+
+    def result(self, phase: str) -> PhaseResult:
+        """How a phase or stream stands."""
+        return self._result(self._life.nodes[phase])
 
     def _result(self, state: NodeState) -> PhaseResult:
         node, life = state.node, self._life
@@ -170,21 +193,25 @@ class Core:
         worker = self._workers.pop(event.worker)
         self._leave(worker)
         self._running -= len(worker.queue)
-        self._life.put_back(number for number in worker.queue if number != event.running)
+        for number in worker.queue:
+            self._grants.free(number)
+        self._life.items.put_back(number for number in worker.queue if number != event.running)
         if event.running is not None:
-            self._life.finish(event.running, Outcome.FAILED)
+            self._life.items.finish(event.running, Outcome.FAILED)
 
     def _items_found(self, event: ItemsFound) -> None:
-        self._life.add(event.items)
+        self._life.items.add(event.items, stopped=self._life.stopped)
 
     def _items_lost(self, event: ItemsLost) -> None:
-        self._life.lose(event.items)
+        self._life.items.lose(event.items)
 
     def _item_finished(self, event: ItemFinished) -> None:
         worker = self._workers[event.worker]
         del worker.queue[event.item]
         self._running -= 1
-        self._life.finish(event.item, event.outcome, event.duration)
+        if self._grants.active:
+            self._grants.free(event.item)
+        self._life.items.finish(event.item, event.outcome, event.duration)
         if not worker.queue:
             self._leave(worker)
 
@@ -199,6 +226,9 @@ class Core:
 
     def _phase_judged(self, event: PhaseJudged) -> None:
         self._life.judge(self._life.nodes[event.phase], event.reason)
+
+    def _acquired(self, event: Acquired) -> None:
+        self._grants.acquired(event.holder)
 
     def _stop(self, event: Stopped) -> None:
         self._life.stop()
@@ -217,9 +247,20 @@ class Core:
         told = self._workers.get(told_by) if told_by is not None else None
         if told is not None and told.queue and not self._holds_enough(told):
             serving.append(told)
-        while serving and (self._life.with_ready or self._life.awaiting):
+        self._hand_out_to(serving)
+        while self._is_stuck() and self._grants.give_way():
+            self._hand_out_to(list(self._workers.values()))
+
+    def _hand_out_to(self, serving: list[WorkerState]) -> None:
+        while serving and (self._life.items.with_ready or self._life.awaiting):
             # One round gives each worker one batch, so that the first does not take it all.
             serving = [worker for worker in serving if self._serve(worker)]
+
+    def _is_stuck(self) -> bool:
+        """Whether workers have nothing to do but wait for claims that nobody will let go."""
+        if not self._grants.active or not self._workers or self._running or self._grants.outstanding:
+            return False
+        return not any(worker.refreshing for worker in self._workers.values())
 
     def _serve(self, worker: WorkerState) -> bool:
         if worker.refreshing or self._holds_enough(worker):
@@ -231,21 +272,36 @@ class Core:
             worker.refreshing = True
             self._out.append(Refresh(worker.name, self._life.generation))
             return True
+        if node.locked and not (node.ready and self._life.items.is_stage(node.ready[0])):
+            number = self._grants.next(node, len(self._workers), idle=not worker.queue)
+            if number is not None:
+                return self._send_locked(worker, node, number)
         sharing = 1 if node.node.serial else len(self._workers)
         count = priority.batch(node, len(worker.queue), sharing)
         if not count:
             return False
-        self._send(worker, node, count)
+        self._begin(worker, node)
+        self._send(worker, self._life.items.take(node, count))
+        return True
+
+    def _send_locked(self, worker: WorkerState, node: NodeState, number: int) -> bool:
+        """Send an item with claims of its own; a worker that has others to run ends them first."""
+        if worker.queue:
+            return False
+        self._begin(worker, node, number)
+        self._life.items.take_locked(number)
+        self._send(worker, (number,))
         return True
 
     def _holds_enough(self, worker: WorkerState) -> bool:
-        """Nothing is queued behind a stage: it may take minutes, and others could run it now."""
+        """Nothing is queued behind a stage or who holds locks: it may take minutes, and others are free."""
         if not worker.queue or worker.node is None:
             return False
         last = next(reversed(worker.queue))
-        return self._life.is_stage(last) or priority.enough(worker.node, len(worker.queue))
+        return self._life.items.goes_alone(last) or priority.enough(worker.node, len(worker.queue))
 
-    def _send(self, worker: WorkerState, node: NodeState, count: int) -> None:
+    def _begin(self, worker: WorkerState, node: NodeState, number: int | None = None) -> None:
+        """A worker gets something of a node; `number` has claims of its own."""
         if worker.node is not node:
             self._leave(worker)
             worker.node = node
@@ -253,7 +309,10 @@ class Core:
         node.agents.add(worker.name)
         if node.node.serial:
             self._exclusive = self._group(node)
-        items = self._life.take(node, count)
+        if self._grants.active:
+            self._grants.sent(node, number, worker.name)
+
+    def _send(self, worker: WorkerState, items: tuple[int, ...]) -> None:
         worker.queue.update(dict.fromkeys(items))
         self._running += len(items)
         self._out.append(Send(worker.name, items))
@@ -265,20 +324,37 @@ class Core:
         idle = not worker.queue
         able = [
             state
-            for state in (*self._life.with_ready.values(), *self._settling())
+            for state in (*self._life.items.with_ready.values(), *self._settling())
             if state.generation <= worker.generation or idle
         ]
         serial = [state for state in able if state.node.serial]
         if self._exclusive is not None:
-            able = [state for state in serial if self._group(state) == self._exclusive]
-            return priority.choose(able, worker) if self._running == len(worker.queue) else None
+            if self._running != len(worker.queue):
+                return None
+            return self._choose([state for state in serial if self._group(state) == self._exclusive], worker)
         others = [state for state in able if not state.node.serial]
-        waiting = any(state.node.serial for state in self._life.with_ready.values())
-        if waiting:
+        if self._serial_waits():
             others = [state for state in others if state.node.kind is not Kind.UNPHASED]
-        if others:
-            return priority.choose(others, worker)
-        return priority.choose(serial, worker) if not self._running else None
+        return self._choose(others, worker) or (self._choose(serial, worker) if not self._running else None)
+
+    def _serial_waits(self) -> bool:
+        """Whether a serial node has items that nothing but its turn holds up."""
+        return any(
+            state.node.serial and not (self._grants.active and self._grants.is_held_up(state))
+            for state in self._life.items.with_ready.values()
+        )
+
+    def _choose(self, nodes: list[NodeState], worker: WorkerState) -> NodeState | None:
+        if self._grants.active:
+            workers, idle = len(self._workers), not worker.queue
+            nodes = [state for state in nodes if self._grants.allow(state, workers, idle=idle)]
+            nodes = [state for state in nodes if self._grants.are_there_for(state)] or nodes
+        return priority.choose(nodes, worker)
+
+    def _at_work(self) -> set[str]:
+        """The nodes of which workers have items."""
+        entries = self._life.items.entries
+        return {entries[number].item.phase for worker in self._workers.values() for number in worker.queue}
 
     def _group(self, state: NodeState) -> str:
         return self._life.graph.exclusive_group(state.node)

@@ -11,6 +11,7 @@ from operator import sub
 
 from pytest_phases.events import WaveResult
 from pytest_phases.graph import Graph
+from pytest_phases.scheduler.locks import exclude
 
 WORTH_TELLING = 0.1
 """Seconds of work: a phase with less is over before a second worker could be of any help."""
@@ -113,7 +114,9 @@ class Timeline:
         nodes = self._graph.nodes
         ran = [(unit, span) for unit, span in spans.items() if span is not None and not nodes[unit].serial]
         for (unit, span), (other, other_span) in combinations(ran, 2):
-            worth_telling = min(span.busy, other_span.busy) >= WORTH_TELLING
+            # Those that exclude each other were not planned in parallel.
+            take_turns = exclude(nodes[unit].claims, nodes[other].claims)
+            worth_telling = min(span.busy, other_span.busy) >= WORTH_TELLING and not take_turns
             if worth_telling and span.apart(other_span) and not self._ordered(unit, other):
                 yield unit, other
 

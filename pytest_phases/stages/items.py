@@ -5,24 +5,35 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_phases.evidence import StageRecord
 from pytest_phases.model import Crew, Phase, Stage
-from pytest_phases.settings import Settings
+from pytest_phases.settings import Settings, below
+from pytest_phases.stages.attempt import Attempt
 from pytest_phases.stages.environment import stage_environment
+from pytest_phases.stages.files import Site
+from pytest_phases.stages.log import add_note
 from pytest_phases.stages.process import Command, Ending, run
+
+STAGE_ENDED = pytest.StashKey[Callable[[StageRecord], None]]()
+"""In the stash of the config: who is told of each stage that has ended well, or is up to date."""
+
+UP_TO_DATE = ("phases", "up to date")
+"""Among the `user_properties` of the report of a stage that was not run."""
 
 
 class StageFailed(Exception):
-    """A stage that ended otherwise than with exit status 0."""
+    """A stage that ended otherwise than with exit status 0; `aside` says what became of its outputs."""
 
-    def __init__(self, ending: Ending) -> None:
-        super().__init__(ending.describe())
+    def __init__(self, ending: Ending, aside: str = "") -> None:
+        super().__init__("; ".join(filter(None, (ending.describe(), aside))))
         self.ending = ending
+        self.aside = aside
 
 
 class PlanFile(pytest.File):
@@ -81,22 +92,73 @@ class StageItem(pytest.Item):
         """The id of the phase or stream it belongs to."""
         return self.parent.unit.id
 
-    def runtest(self) -> None:
-        """Run the script and wait for it.
+    @property
+    def plan_file(self) -> PlanFile:
+        """The collector of the plan that it stands in."""
+        plan_file = self.getparent(PlanFile)
+        assert plan_file is not None
+        return plan_file
 
-        Raises StageFailed unless it ends with exit status 0.
+    def runtest(self) -> None:
+        """Run the script and wait for it, unless it is up to date.
+
+        Raises StageFailed unless it ends with exit status 0. Its outputs stay where they are after a good
+        end alone.
         """
-        ending = run(self.command())
-        if ending.warning:
-            warnings.warn(pytest.PytestWarning(f"{self.nodeid}: {ending.warning}"), stacklevel=1)
+        settings, command = self.plan_file.settings, self.command()
+        site = Site(self.config.rootpath, self.config.rootpath / settings.phases_dir)
+        attempt = Attempt(self.phase, self.stage, site, settings, command.env)
+        if attempt.reasons:
+            self._tell(f"runs: {', '.join(attempt.reasons)}")
+            self._hand_over(self._run(attempt, command))
+        else:
+            self._tell("up to date")
+            self.user_properties.append(UP_TO_DATE)
+            self._warn(add_note(command.log, "up to date; nothing was run (--phases-force runs it)"))
+            self._hand_over(attempt.up_to_date())
+
+    def _run(self, attempt: Attempt, command: Command) -> StageRecord:
+        attempt.begin(self._held() if self.stage.outputs else set())
+        try:
+            ending = run(command)
+        except BaseException:  # Ctrl-C, the end of the session, the signal of a timeout
+            self._abandon(attempt, command)
+            raise
         if not ending.ok:
-            raise StageFailed(ending)
+            aside = self._abandon(attempt, command)
+            self._warn(ending.warning)
+            raise StageFailed(ending, aside)
+        record = attempt.ended_well()
+        self._warn(ending.warning, *attempt.problems)
+        return record
+
+    def _abandon(self, attempt: Attempt, command: Command) -> str:
+        """Move the outputs aside and say so, also in the log: after Ctrl-C nothing else tells of it."""
+        said = "; ".join(filter(None, (attempt.ended_badly(), *attempt.problems)))
+        unwritten = add_note(command.log, said) if said else ""
+        return "; ".join(filter(None, (said, unwritten)))
+
+    def _hand_over(self, record: StageRecord) -> None:
+        told = self.config.stash.get(STAGE_ENDED, None)
+        if told is not None:
+            told(record)
+
+    def _held(self) -> set[str]:
+        """The plan and the files of tests, which no bad end of a stage moves."""
+        paths = {item.path for item in self.session.items if not isinstance(item, StageItem)}
+        return {below(path, self.config.rootpath) for path in (self.path, *paths)}
+
+    def _tell(self, what: str) -> None:
+        self.add_report_section("call", "phases", f"stage {self.stage.id}: {what}\n")
+
+    def _warn(self, *problems: str) -> None:
+        text = "; ".join(filter(None, problems))
+        if text:
+            warnings.warn(pytest.PytestWarning(f"{self.nodeid}: {text}"), stacklevel=1)
 
     def command(self) -> Command:
         """What is run, where and with what around it."""
-        plan_file = self.getparent(PlanFile)
-        assert plan_file is not None
-        settings, root = plan_file.settings, self.config.rootpath
+        settings, root = self.plan_file.settings, self.config.rootpath
         phases_dir = root / settings.phases_dir
         env = stage_environment(
             os.environ,
@@ -124,6 +186,7 @@ class StageItem(pytest.Item):
         ending, log = excinfo.value.ending, self.command().log
         shown = log.relative_to(self.config.rootpath) if log.is_relative_to(self.config.rootpath) else log
         lines = [f"{ending.describe()}: stage {self.stage.id} of phase {self.phase} ({self.stage.place})"]
+        lines += [excinfo.value.aside] if excinfo.value.aside else []
         if ending.tail:
             lines += [f"the last it printed (all of it is in {shown}):", "", ending.tail.rstrip()]
         else:

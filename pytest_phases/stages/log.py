@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from io import FileIO
@@ -63,11 +64,14 @@ class Log:
     """The log file of a stage; one that cannot be written costs a warning, never the stage.
 
     `warning` is empty, or says what could not be written and why. `echo` is given all that is
-    printed as well, with secrets masked.
+    printed as well, with secrets masked. With `more`, what the file holds already stays.
     """
 
-    def __init__(self, path: Path, masker: Masker, echo: Callable[[bytes], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, masker: Masker, echo: Callable[[bytes], None] | None = None, *, more: bool = False
+    ) -> None:
         self._echo = echo
+        self._mode = "a+" if more else "w"
         self.warning = ""
         self.tail = Tail()
         self._path = path
@@ -78,7 +82,10 @@ class Log:
     def __enter__(self) -> Log:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = FileIO(self._path, "w")
+            self._file = FileIO(self._path, self._mode)
+            if self._file.readable() and self._file.tell():
+                self._file.seek(-1, os.SEEK_END)
+                self._mid_line = self._file.read(1) != b"\n"
         except OSError as error:
             self._warn(error)
         return self
@@ -134,3 +141,10 @@ class Log:
 
     def _warn(self, error: OSError) -> None:
         self.warning = f"the log {self._path} could not be written: {error.strerror or error}"
+
+
+def add_note(path: Path, text: str) -> str:
+    """Add a line of our own to the log of a stage that does not run now; a warning if that failed."""
+    with Log(path, Masker(()), more=True) as log:
+        log.note(text)
+    return log.warning

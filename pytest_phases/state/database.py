@@ -6,9 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 
-from pytest_phases.errors import PhasesError
 from pytest_phases.evidence import (
     ApprovalRecord,
     Dependency,
@@ -18,97 +16,125 @@ from pytest_phases.evidence import (
     ItemRecord,
     PartRecord,
     PhaseRecord,
-    Recorded,
     RunRecord,
     StageRecord,
     TreeEntry,
     WaveRecord,
 )
-from pytest_phases.state import schema
-from pytest_phases.state.schema import Record, Table, UnreadableRow
+from pytest_phases.state import columns, schema
+from pytest_phases.state.aside import check_beginning, check_content, check_length, set_aside
+from pytest_phases.state.connection import (
+    ANEW,
+    RUN_FIRST,
+    DatabaseError,
+    UnusableFile,
+    connect,
+    has_journal,
+    told,
+)
+from pytest_phases.state.history import History
+from pytest_phases.state.schema import Record, Table
+
+__all__ = ["NAME", "Database", "DatabaseError"]
 
 NAME = "phases.db"
 """The name of the file, below `.phases`."""
 
-PATIENCE = 5.0
-"""How many seconds a process waits for another one that is writing."""
+WHOLE = 10
+"""So many runs of a plan are kept with everything they wrote."""
 
-_ANEW = "move it away with its approvals, and the next run begins a new one"
-_WRITABLE = "make the file and its folder readable and writable, or name another folder with --phases-dir"
-_RUN_FIRST = "run `pytest` with the plan first"
-
-# What SQLite says, what that means, and what to do; the first that fits.
-_PROBLEMS = (
-    ("not a database", "is no database", _ANEW),
-    ("malformed", "is damaged", _ANEW),
-    ("could not decode", "is damaged", _ANEW),
-    ("no such", "is damaged", _ANEW),
-    ("readonly", "cannot be written", _WRITABLE),
-    ("unable to open", "cannot be opened", _WRITABLE),
-    ("locked", f"is held by another process for more than {PATIENCE:g} s", "try again when that has ended"),
-    ("full", "has no room to grow", "make room on its disk"),
-    ("FOREIGN KEY", "knows no such run", "record the beginning of a run before its evidence"),
-    ("UNIQUE", "knows this run already", "give every run an id of its own"),
-    ("", "cannot be used", "see whether the disk is sound; " + _ANEW),
-)
+REMEMBERED = 200
+"""So many are kept with their phases and figures, which is little and shows where they stood."""
 
 
-class DatabaseError(PhasesError):
-    """The database cannot be used: which file, what is wrong, and what to do."""
-
-    def __init__(self, path: Path, problem: str, remedy: str) -> None:
-        self.path = path
-        super().__init__(f"{path}: {problem}; {remedy}")
-
-
-class Database:
+class Database(History):
     """The evidence of all runs in one folder, and the approvals; every method raises DatabaseError.
 
-    What one call adds is there whole or not at all. Several processes may use one file.
+    What one call adds is there whole or not at all. Several processes may use one file. `set_aside`
+    says what was done with a file that could not be used, empty if this is the one that was there.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path = path
-        self._connection = connection
+    set_aside = ""
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> Database:
+    def open(cls, path: Path, *, read_only: bool = False, anew: bool = True) -> Database:
         """Open the file, or make it and its folder; with `read_only` it must exist and nothing is changed.
 
-        Use it in a `with` statement or close it.
+        A file to write to that is damaged, foreign or of another version is set aside if `anew`, and a
+        new one takes its place. Use it in a `with` statement or close it.
         """
-        with _told(path):
-            if read_only and not path.exists():
-                raise DatabaseError(path, "does not exist", _RUN_FIRST)
-            if path.exists() and not path.is_file():
-                raise DatabaseError(path, "is no file", _ANEW)
-            database = cls(path, _connect(path, read_only))
+        with told(path):
+            if read_only:
+                return cls._open_to_read(path)
             try:
-                begun = database._check_version()
-                if not read_only:
-                    database._make_writable()
-                elif not begun:
-                    raise DatabaseError(path, "is empty", _RUN_FIRST)
-            except BaseException:
-                database.close()
-                raise
+                return cls._open_to_write(path)
+            except UnusableFile as error:
+                if not anew:
+                    raise
+                message = set_aside(path, error)
+            database = cls._open_to_write(path)
+            database.set_aside = message
+            return database
+
+    @classmethod
+    def _open_to_read(cls, path: Path) -> Database:
+        if not path.exists():
+            raise DatabaseError(path, "does not exist", RUN_FIRST)
+        with _connected(cls, path, read_only=True) as database:
+            if not database._check_version():
+                raise DatabaseError(path, "is empty", RUN_FIRST)
+            check_length(path, database._connection)
         return database
 
-    def close(self) -> None:
-        """Let go of the file; closing twice does no harm."""
-        with _told(self._path):
-            self._connection.close()
+    @classmethod
+    def _open_to_write(cls, path: Path) -> Database:
+        suspect = has_journal(path)
+        with _connected(cls, path, read_only=False) as database:
+            if database._check_version():
+                check_length(path, database._connection)
+                check_content(path, database._connection, suspect=suspect)
+            database._make_writable()
+        return database
 
-    def __enter__(self) -> Database:
-        return self
+    def _check_version(self) -> bool:
+        """Whether the tables are there; DatabaseError if they are not those of this version."""
+        with told(self._path):
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            names = {row[0] for row in self._connection.execute("SELECT name FROM sqlite_master")}
+        ours = {table.name for table in schema.TABLES}
+        if version == schema.VERSION or not (version or names):
+            return bool(version)
+        if version > schema.VERSION:
+            age, remedy = "a newer", f"update the package, or {ANEW}"
+        elif version and names & ours:
+            age, remedy = "an older", ANEW
+        else:
+            raise UnusableFile(self._path, "is a database of something else")
+        by_schema = f"schema {version}, not {schema.VERSION}"
+        raise UnusableFile(self._path, f"was written by {age} version of pytest-phases ({by_schema})", remedy)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def _make_writable(self) -> None:
+        """Make what is missing; DatabaseError if it cannot be written."""
+        with suppress(
+            sqlite3.OperationalError
+        ):  # where it cannot be had, SQLite's other journal does as well
+            self._connection.execute("PRAGMA journal_mode = WAL")
+        # A process that is killed loses nothing by it, a machine that loses power the last moments.
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        with self._transaction("IMMEDIATE") as connection:
+            if not self._check_version():  # another process may have been quicker
+                for statement in schema.CREATE:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+
+    # Writing ------------------------------------------------------------------------------------
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is written within is there whole or not at all."""
+        with self._transaction("IMMEDIATE"):
+            yield
 
     def begin(self, run: RunRecord) -> None:
         """Record a run that begins; its id must be new."""
@@ -127,9 +153,7 @@ class Database:
 
     def unexpect(self, run_id: str, expected: Iterable[Expected]) -> None:
         """Take out of the set of what must exist; what is not in it is no error."""
-        table, run = schema.EXPECTED, schema.TEXT.write(run_id)
-        with self._transaction("IMMEDIATE") as connection:
-            connection.executemany(table.remove, [table.row(each, run) for each in expected])
+        self._remove(schema.EXPECTED, run_id, expected)
 
     def add_phases(self, run_id: str, phases: Iterable[PhaseRecord]) -> None:
         """Record phases, each in place of what is recorded under its id."""
@@ -139,29 +163,38 @@ class Database:
         """Record items that have ended; none replaces another, even of the same name."""
         self._put(schema.ITEM, run_id, items)
 
-    def add_part(self, run_id: str, part: PartRecord) -> None:
-        """Record coverage data, in place of what the same worker gave for the same phase."""
-        self._put(schema.PART, run_id, [part])
+    def add_parts(self, run_id: str, parts: Iterable[PartRecord]) -> None:
+        """Record coverage data, each in place of what the same worker gave for the same phase."""
+        self._put(schema.PART, run_id, parts)
 
-    def add_figure(self, run_id: str, figure: FigureRecord) -> None:
-        """Record a threshold that was judged, in place of what is recorded under its kind and id."""
-        self._put(schema.FIGURE, run_id, [figure])
+    def add_figures(self, run_id: str, figures: Iterable[FigureRecord]) -> None:
+        """Record thresholds that were judged, each in place of what is recorded under its kind and id."""
+        self._put(schema.FIGURE, run_id, figures)
 
-    def add_wave(self, run_id: str, wave: WaveRecord) -> None:
-        """Record a wave that closed."""
-        self._put(schema.WAVE, run_id, [wave])
+    def add_waves(self, run_id: str, waves: Iterable[WaveRecord]) -> None:
+        """Record waves that closed."""
+        self._put(schema.WAVE, run_id, waves)
 
     def add_dependencies(self, run_id: str, dependencies: Iterable[Dependency]) -> None:
         """Record what the outcomes of phases depend on."""
         self._put(schema.DEPENDENCY, run_id, dependencies)
 
-    def add_stage(self, run_id: str, stage: StageRecord) -> None:
-        """Record a stage that has ended well."""
-        self._put(schema.STAGE, run_id, [stage])
+    def add_stages(self, run_id: str, stages: Iterable[StageRecord]) -> None:
+        """Record stages that have ended well."""
+        self._put(schema.STAGE, run_id, stages)
 
     def add_tree(self, run_id: str, entries: Iterable[TreeEntry]) -> None:
-        """Record the files after the run, each in place of what is recorded under its path."""
+        """Record files, each in place of what is recorded under its path."""
         self._put(schema.TREE, run_id, entries)
+
+    def replace_tree(self, run_id: str, entries: Iterable[TreeEntry]) -> None:
+        """Record the files as they are now, in place of all that are recorded."""
+        with self._transaction("IMMEDIATE"):
+            before = set(self._of_run(schema.TREE, run_id))
+            now = dict.fromkeys(entries)
+            paths = {entry.path for entry in now}
+            self._remove(schema.TREE, run_id, (entry for entry in before if entry.path not in paths))
+            self._put(schema.TREE, run_id, (entry for entry in now if entry not in before))
 
     def add_conditions(self, run_id: str, texts: Iterable[str]) -> None:
         """Record what the project's own conditions say against a green gate."""
@@ -179,122 +212,54 @@ class Database:
     def revoke(self, name: str) -> bool:
         """Remove every approval of a name, whoever gave it; False if there is none."""
         with self._transaction("IMMEDIATE") as connection:
-            cursor = connection.execute('DELETE FROM "approval" WHERE "name" = ?', (schema.TEXT.write(name),))
+            cursor = connection.execute(
+                'DELETE FROM "approval" WHERE "name" = ?', (columns.TEXT.write(name),)
+            )
             return cursor.rowcount > 0
 
-    def approvals(self) -> tuple[ApprovalRecord, ...]:
-        """All approvals in the order in which they were given."""
-        with self._transaction() as connection:
-            return tuple(map(schema.APPROVAL.read, connection.execute(schema.APPROVAL.select())))
+    def prune(self, current: str, keep: int = WHOLE, remember: int = REMEMBERED) -> None:
+        """Forget old runs, of each plan by itself, but never the current one.
 
-    def latest(self) -> str | None:
-        """The id of the run that began last; None if there was no run."""
-        with self._transaction() as connection:
-            row = connection.execute('SELECT "run_id" FROM "run" ORDER BY rowid DESC LIMIT 1').fetchone()
-            return None if row is None else str(schema.TEXT.read(row[0]))
-
-    def recorded(self, run_id: str) -> Recorded:
-        """Everything that a run wrote down, as of one moment, in the order in which it was added."""
-        with self._transaction():
-            return Recorded(
-                run=self._require(run_id),
-                expected=frozenset(self._of_run(schema.EXPECTED, run_id)),
-                phases=self._of_run(schema.PHASE, run_id),
-                items=self._of_run(schema.ITEM, run_id),
-                parts=self._of_run(schema.PART, run_id),
-                figures=self._of_run(schema.FIGURE, run_id),
-                tree=self._of_run(schema.TREE, run_id),
-                conditions=tuple(each.text for each in self._of_run(schema.CONDITION, run_id)),
-                deploys=self._of_run(schema.DEPLOY, run_id),
-                stages=self._of_run(schema.STAGE, run_id),
-                waves=self._of_run(schema.WAVE, run_id),
-            )
+        Those that ended and those that were killed are counted apart: else a few that are killed at once
+        would drive out the last one that says something. Of the newest `keep` everything stays, of the
+        newest `remember` what is small, and of the others nothing.
+        """
+        ages = (
+            'SELECT "run_id", row_number() OVER '
+            '(PARTITION BY "plan_file", "ended" IS NULL ORDER BY rowid DESC) FROM "run"'
+        )
+        with self._transaction("IMMEDIATE") as connection:
+            rows = connection.execute(ages).fetchall()
+            aged = [(run_id, age) for run_id, age in rows if run_id != columns.TEXT.write(current)]
+            for table in schema.LARGE:
+                old = [(run_id,) for run_id, age in aged if age > keep]
+                connection.executemany(f'DELETE FROM "{table.name}" WHERE "run" = ?', old)
+            gone = [(run_id,) for run_id, age in aged if age > remember]
+            connection.executemany('DELETE FROM "run" WHERE "run_id" = ?', gone)
 
     def _put(self, table: Table[Record], run_id: str, records: Iterable[Record]) -> None:
-        run = schema.TEXT.write(run_id)
+        run = columns.TEXT.write(run_id)
         rows = [table.row(record, run) for record in records]
         with self._transaction("IMMEDIATE") as connection:
             connection.executemany(table.put, rows)
 
-    def _of_run(self, table: Table[Record], run_id: str, column: str = "run") -> tuple[Record, ...]:
-        rows = self._connection.execute(table.select(column), (schema.TEXT.write(run_id),))
-        return tuple(map(table.read, rows))
-
-    def _require(self, run_id: str) -> RunRecord:
-        for run in self._of_run(schema.RUN, run_id, "run_id"):
-            return run
-        raise DatabaseError(self._path, f"knows no run {run_id!r}", _RUN_FIRST)
-
-    @contextmanager
-    def _transaction(self, kind: str = "DEFERRED") -> Iterator[sqlite3.Connection]:
-        with _told(self._path), self._connection as connection:  # commits, or rolls back
-            connection.execute(f"BEGIN {kind}")
-            yield connection
-
-    def _check_version(self) -> bool:
-        """Whether the tables are there; DatabaseError if they are not those of this version."""
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if version > schema.VERSION:
-            problem = (
-                f"was written by a newer version of pytest-phases (schema {version}, not {schema.VERSION})"
-            )
-            raise DatabaseError(self._path, problem, f"update the package, or {_ANEW}")
-        if version != schema.VERSION and (version or tables):
-            raise DatabaseError(self._path, "is a database of something else", _ANEW)
-        return bool(version)
-
-    def _make_writable(self) -> None:
-        """Make what is missing; DatabaseError if it cannot be written."""
-        with suppress(
-            sqlite3.OperationalError
-        ):  # where it cannot be had, SQLite's other journal does as well
-            self._connection.execute("PRAGMA journal_mode = WAL")
-        # A process that is killed loses nothing by it, a machine that loses power the last moments.
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.execute("PRAGMA foreign_keys = ON")
+    def _remove(self, table: Table[Record], run_id: str, records: Iterable[Record]) -> None:
+        run = columns.TEXT.write(run_id)
+        keys = [table.key_of(record, run) for record in records]
         with self._transaction("IMMEDIATE") as connection:
-            if not self._check_version():  # another process may have been quicker
-                for table in schema.TABLES:
-                    connection.execute(table.create)
-                connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+            connection.executemany(table.remove, keys)
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Raise what goes wrong with the file as DatabaseError."""
+def _connected(kind: type[Database], path: Path, *, read_only: bool) -> Iterator[Database]:
+    """A database on a new connection, which is closed if what is done within fails."""
+    if path.exists() and not path.is_file():
+        raise DatabaseError(path, "is no file", ANEW)
+    check_beginning(path)
+    database = kind(path, connect(path, read_only=read_only))
     try:
-        yield
-    except sqlite3.Error as error:
-        text = str(error)
-        _, problem, remedy = next(row for row in _PROBLEMS if row[0].lower() in text.lower())
-        raise DatabaseError(path, f"{problem} ({text})", remedy) from error
-    except (UnreadableRow, ValueError) as error:
-        raise DatabaseError(path, f"cannot be understood ({error})", _ANEW) from error
-    except OSError as error:
-        raise DatabaseError(path, f"cannot be opened ({error.strerror})", _WRITABLE) from error
-
-
-def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
-    file = path.resolve()
-    if not read_only:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    mode = "rwc" if not read_only else "ro" if _has_journal(file) else "ro&immutable=1"
-    return sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True, timeout=PATIENCE, isolation_level=None)
-
-
-def _has_journal(file: Path) -> bool:
-    """Whether part of what was written stands in a file of SQLite's beside it.
-
-    Without one the file is whole, and calling it immutable keeps SQLite from making journals to read
-    a database in WAL mode, which it can do in no folder that is read-only. A process that begins to
-    write meanwhile writes to a journal of its own.
-    """
-    return any(_size(file.with_name(file.name + suffix)) > 0 for suffix in ("-wal", "-journal"))
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:
-        return 0
+        with told(path):
+            yield database
+    except BaseException:
+        database.close()
+        raise

@@ -7,14 +7,10 @@ that names table and column.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from pytest_phases.errors import PhasesError
 from pytest_phases.events import Outcome, State
 from pytest_phases.evidence import (
     ApprovalRecord,
@@ -25,7 +21,6 @@ from pytest_phases.evidence import (
     ExpectedKind,
     FigureRecord,
     ItemRecord,
-    Origin,
     PartRecord,
     PhaseRecord,
     RunRecord,
@@ -33,116 +28,25 @@ from pytest_phases.evidence import (
     TreeEntry,
     WaveRecord,
 )
+from pytest_phases.state.columns import (
+    COUNT,
+    FLAG,
+    NUMBER,
+    ORIGIN,
+    TEXT,
+    TEXTS,
+    Kind,
+    UnreadableRow,
+    Value,
+    optional,
+    pairs,
+    word,
+)
 
 VERSION = 2
 """The version of this schema, kept as `PRAGMA user_version`; 0 is a new file."""
 
 Record = TypeVar("Record")
-Value = str | bytes | int | float | None
-
-
-class UnreadableRow(PhasesError):
-    """A row that no run can have written; the text names table, column and value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How a field is kept: its type in SQL, the way in and the way out; `read` raises ValueError."""
-
-    sql: str
-    write: Callable[[Any], Value]
-    read: Callable[[Any], Any]
-
-
-def _write_text(value: str) -> Value:
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # the name of a file that is no UTF-8: SQLite's text could not hold it
-        return value.encode("utf-8", "surrogatepass")
-    return value
-
-
-def _read_text(value: Value) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogatepass")
-    if not isinstance(value, str):
-        raise ValueError("is no text")
-    return value
-
-
-def _read_count(value: Value) -> int:
-    if not isinstance(value, int):
-        raise ValueError("is no whole number")
-    return value
-
-
-def _read_flag(value: Value) -> bool:
-    if value not in (0, 1):
-        raise ValueError("is neither 0 nor 1")
-    return bool(value)
-
-
-def _read_number(value: Value) -> float:
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError("is no number")
-    return float(value)
-
-
-def _read_pairs(of: type) -> Callable[[Value], tuple[tuple[str, Any], ...]]:
-    def read(value: Value) -> tuple[tuple[str, Any], ...]:
-        pairs = json.loads(_read_text(value))
-        if not isinstance(pairs, dict) or any(type(each) is not of for each in pairs.values()):
-            raise ValueError(f"is no JSON object whose values are of type {of.__name__}")
-        return tuple(pairs.items())
-
-    return read
-
-
-def _word(of: type[Enum]) -> Kind:
-    words = {each.value: each for each in of}
-
-    def read(value: Value) -> Enum:
-        if value not in words:
-            raise ValueError(f"is none of {', '.join(words)}")
-        return words[value]
-
-    return Kind("TEXT NOT NULL", lambda each: str(each.value), read)
-
-
-def _optional(kind: Kind) -> Kind:
-    return Kind(
-        kind.sql.removesuffix(" NOT NULL"),
-        lambda value: None if value is None else kind.write(value),
-        lambda value: None if value is None else kind.read(value),
-    )
-
-
-def _pairs(of: type) -> Kind:
-    return Kind("TEXT NOT NULL", lambda pairs: json.dumps(dict(pairs)), _read_pairs(of))
-
-
-def _read_texts(value: Value) -> tuple[str, ...]:
-    texts = json.loads(_read_text(value))
-    if not isinstance(texts, list) or any(type(each) is not str for each in texts):
-        raise ValueError("is no JSON list of texts")
-    return tuple(texts)
-
-
-def _read_origin(value: Value) -> Origin:
-    fields = _read_texts(value)
-    if len(fields) != len(Origin.__dataclass_fields__):
-        raise ValueError("is no origin")
-    return Origin(*fields)
-
-
-ORIGIN = Kind(
-    "TEXT NOT NULL", lambda origin: json.dumps([origin.run_id, origin.started, origin.tree]), _read_origin
-)
-TEXTS = Kind("TEXT NOT NULL", lambda texts: json.dumps(list(texts)), _read_texts)
-TEXT = Kind("TEXT NOT NULL", _write_text, _read_text)
-COUNT = Kind("INTEGER NOT NULL", int, _read_count)
-FLAG = Kind("INTEGER NOT NULL", int, _read_flag)
-NUMBER = Kind("REAL NOT NULL", float, _read_number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,17 +98,28 @@ class Table(Generic[Record]):
         condition = " AND ".join(f'"{name}" = ?' for name in self.keys)
         return f'DELETE FROM "{self.name}" WHERE {condition}'
 
-    def select(self, where: str = "") -> str:
-        """The statement that reads the columns in the order in which the rows were added."""
+    @property
+    def columns_of(self) -> str:
+        """The beginning of every statement that reads the columns, in the order of the record."""
         # Names are qualified: SQLite takes a quoted name alone, of which there is no column, for a text.
         columns = ", ".join(f'"{self.name}"."{name}"' for name in self.columns)
-        condition = f'WHERE "{self.name}"."{where}" = ?' if where else ""
-        return f'SELECT {columns} FROM "{self.name}" {condition} ORDER BY rowid'
+        return f'SELECT {columns} FROM "{self.name}"'
+
+    def select(self, *where: str) -> str:
+        """The statement that reads the rows in which these columns have given values, in the order added."""
+        condition = " AND ".join(f'"{self.name}"."{name}" = ?' for name in where)
+        return f"{self.columns_of} {condition and f'WHERE {condition}'} ORDER BY rowid"
 
     def row(self, record: Record, run_id: Value = None) -> tuple[Value, ...]:
         """The values of a record; `run_id` goes in front if the table belongs to runs."""
         values = [kind.write(getattr(record, name)) for name, kind in self.columns.items()]
         return (run_id, *values) if self.of_run else tuple(values)
+
+    def key_of(self, record: Record, run_id: Value = None) -> tuple[Value, ...]:
+        """The values of `keys` for a record."""
+        return tuple(
+            run_id if name == "run" else self.columns[name].write(getattr(record, name)) for name in self.keys
+        )
 
     def read(self, row: tuple[Value, ...]) -> Record:
         """The record of a row as `select` gives it; UnreadableRow if a value cannot be one of its column."""
@@ -236,16 +151,16 @@ RUN = Table(
         "started": TEXT,
         "plan_file": TEXT,
         "plan_digest": TEXT,
-        "commit": _optional(TEXT),
-        "git_tree": _optional(TEXT),
+        "commit": optional(TEXT),
+        "git_tree": optional(TEXT),
         "dirty": FLAG,
         "tree": TEXT,
         "tree_after": TEXT,
         "expected_digest": TEXT,
         "expected_count": COUNT,
         "restricted": TEXT,
-        "ended": _optional(TEXT),
-        "versions": _pairs(str),
+        "ended": optional(TEXT),
+        "versions": pairs(str),
         "changed": TEXTS,
         "made": TEXTS,
     },
@@ -255,7 +170,7 @@ RUN = Table(
 EXPECTED = Table(
     "expected",
     Expected,
-    {"kind": _word(ExpectedKind), "phase": TEXT, "name": TEXT},
+    {"kind": word(ExpectedKind), "phase": TEXT, "name": TEXT},
     key=("kind", "phase", "name"),
 )
 PHASE = Table(
@@ -265,14 +180,14 @@ PHASE = Table(
         "id": TEXT,
         "kind": TEXT,
         "name": TEXT,
-        "state": _word(State),
+        "state": word(State),
         "reason": TEXT,
         "wave": COUNT,
         "seconds": NUMBER,
-        "tests": _pairs(int),
-        "stages": _pairs(int),
+        "tests": pairs(int),
+        "stages": pairs(int),
         "definition": TEXT,
-        "origin": _optional(ORIGIN),
+        "origin": optional(ORIGIN),
     },
     key=("id",),
 )
@@ -282,8 +197,8 @@ ITEM = Table(
     {
         "nodeid": TEXT,
         "phase": TEXT,
-        "kind": _word(ExpectedKind),
-        "outcome": _word(Outcome),
+        "kind": word(ExpectedKind),
+        "outcome": word(Outcome),
         "duration": NUMBER,
         "worker": TEXT,
         "attempt": COUNT,
@@ -302,7 +217,7 @@ FIGURE = Table(
         "id": TEXT,
         "kind": TEXT,
         "required": NUMBER,
-        "reached": _optional(NUMBER),
+        "reached": optional(NUMBER),
         "precision": COUNT,
         "problem": TEXT,
     },
@@ -312,7 +227,7 @@ WAVE = Table("wave", WaveRecord, {"number": COUNT, "phases": TEXTS, "seconds": N
 DEPENDENCY = Table(
     "dependency",
     Dependency,
-    {"phase": TEXT, "kind": _word(DependencyKind), "name": TEXT, "digest": TEXT},
+    {"phase": TEXT, "kind": word(DependencyKind), "name": TEXT, "digest": TEXT},
     key=("phase", "kind", "name"),
 )
 STAGE = Table(
@@ -322,9 +237,9 @@ STAGE = Table(
         "phase": TEXT,
         "stage": TEXT,
         "command": TEXT,
-        "inputs": _pairs(str),
-        "outputs": _pairs(str),
-        "env": _pairs(str),
+        "inputs": pairs(str),
+        "outputs": pairs(str),
+        "env": pairs(str),
         "changed": TEXTS,
         "up_to_date": FLAG,
     },
@@ -360,3 +275,13 @@ TABLES: tuple[Table[Any], ...] = (
     DEPLOY,
     APPROVAL,
 )
+
+LARGE: tuple[Table[Any], ...] = (EXPECTED, ITEM, PART, DEPENDENCY, TREE)
+"""The tables whose size is that of the project."""
+
+CREATE = (
+    *(table.create for table in TABLES),
+    # Of those without a key: rows are found, and old ones removed, by their run.
+    *(f'CREATE INDEX "{t.name}_run" ON "{t.name}" ("run")' for t in TABLES if t.of_run and not t.key),
+)
+"""The statements that make a database."""

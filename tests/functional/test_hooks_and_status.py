@@ -1,17 +1,23 @@
-"""What other plugins and outside observers are told: our hooks, and PARALLEL_STATUS.json."""
+"""What other plugins and outside observers are told: our hooks, and the two files of live status."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from datetime import datetime
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 
 from pytest_phases import events
+from pytest_phases.cli import main
+from pytest_phases.state.seen import STATUS_FIELDS
 
 RECORDING = """
 import dataclasses
@@ -25,6 +31,12 @@ def pytest_phases_phase_changed(config, event):
 
 def pytest_phases_wave_closed(config, event):
     note("wave_closed", given=dataclasses.asdict(event))
+
+def pytest_phases_item_started(config, event):
+    note("item_started", given=dataclasses.asdict(event))
+
+def pytest_phases_item_ended(config, event):
+    note("item_ended", given=dataclasses.asdict(event))
 
 def pytest_phases_run_finished(config, result):
     note("run_finished", given=dataclasses.asdict(result))
@@ -46,11 +58,19 @@ dependencies: [2]
 tests: [test_c.py]
 """
 
-COPIES_STATUS_AND_FAILS = """
-import shutil
+FAILS_ONCE_IT_IS_SEEN = """
+import json, subprocess, sys, time
 
 def test_b():
-    shutil.copy(".phases/PARALLEL_STATUS.json", "seen.json")
+    # Nothing else happens now: what is seen here was written though the run waits for this test.
+    seen, end = {"workers": []}, time.monotonic() + 30
+    while "test_b.py::test_b" not in [worker["item"] for worker in seen["workers"]]:
+        assert time.monotonic() < end
+        code = "from pytest_phases.cli import main; main()"
+        shown = subprocess.run([sys.executable, "-c", code, "status", "--json"], stdout=subprocess.PIPE)
+        seen = json.loads(shown.stdout)
+    with open("seen.json", "w") as file:
+        json.dump(seen, file)
     raise ValueError
 """
 
@@ -62,7 +82,7 @@ def project(pytester, plan, journal):
     pytester.makepyfile(
         test_a="def test_a(): pass",
         test_part="def test_part(): pass",
-        test_b=COPIES_STATUS_AND_FAILS,
+        test_b=FAILS_ONCE_IT_IS_SEEN,
         test_c="def test_c(): pass",
     )
     return pytester
@@ -70,14 +90,11 @@ def project(pytester, plan, journal):
 
 @pytest.fixture
 def status(pytester):
-    """A function that reads PARALLEL_STATUS.json, checks its form, and returns the tasks by id."""
+    """A function that reads PARALLEL_STATUS.json, or a copy, and returns it with its tasks by id."""
 
     def read(file: str = ".phases/PARALLEL_STATUS.json") -> dict:
         data = json.loads((pytester.path / file).read_text(encoding="utf-8"))
-        assert set(data) == {"execution_id", "phase", "wave", "started", "tasks"}
-        datetime.fromisoformat(data["started"])
-        for task in data["tasks"]:
-            assert set(task) == {"id", "name", "agent", "status", "paths", "started", "completed"}
+        assert set(data) >= set(STATUS_FIELDS)
         return data | {"tasks": {task["id"]: task for task in data["tasks"]}}
 
     return read
@@ -106,6 +123,8 @@ def test_a_conftest_follows_the_run_through_hooks(workers, agents, project, run,
         ("run_started", events.RunStarted),
         ("phase_changed", events.PhaseChanged),
         ("wave_closed", events.WaveClosed),
+        ("item_started", events.ItemStarted),
+        ("item_ended", events.ItemEnded),
         ("run_finished", events.RunResult),
     ]:
         assert all(set(event) == set(kind.__dataclass_fields__) for event in given[name])
@@ -132,6 +151,10 @@ def test_a_conftest_follows_the_run_through_hooks(workers, agents, project, run,
     assert finished["workers"] == len(agents)
     ended = {phase["id"]: phase for phase in finished["phases"]}
     assert (ended["3"]["state"], ended["3"]["blocked_by"]) == ("blocked", ["2"])
+    items = {"test_a.py::test_a": "1", "test_part.py::test_part": "1/A", "test_b.py::test_b": "2"}
+    for name in ("item_started", "item_ended"):
+        assert {event["nodeid"]: event["phase"] for event in given[name]} == items
+        assert {event["worker"] for event in given[name]} <= agents
     assert "phase 1 (First)" in {record.get("title") for record in journal.records}
 
 
@@ -162,64 +185,102 @@ def test_hooks_for_tests_see_tests_alone(workers, pytester, plan, run):
     result.assert_outcomes(passed=2)
 
 
-# PARALLEL_STATUS.json -----------------------------------------------------------------------------
+# The files of live status ---------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("project")
-def test_the_status_is_current_while_a_run_goes_on(project, run, status):
-    """What a test of the second phase reads there, and what stands there in the end."""
-    run("--phases", "plan.md", "-n2")
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_the_status_is_current_while_a_run_goes_on(workers, project, run, status):
+    """What a test of the second phase sees of itself, and what stands there in the end."""
+    run("--phases", "plan.md", workers)
     seen = status("seen.json")
     assert seen["phase"] == ["2"]
     assert seen["wave"] == 2
     assert statuses(seen) == {"1": "completed", "1/A": "completed", "2": "in_progress", "3": "waiting"}
-    assert seen["tasks"]["2"]["agent"] in ("gw0", "gw1")
+    assert (seen["state"], seen["alive"]) == ("running", True)
+    (working,) = [worker for worker in seen["workers"] if worker["item"] is not None]
+    assert working["phase"] == "2"
+    assert seen["tasks"]["2"]["agent"] == working["name"]
     first = seen["tasks"]["1"]
-    assert (first["name"], first["paths"]) == ("First", ["src/"])
-    assert set(first["agent"].split(", ")) <= {"gw0", "gw1"}
+    assert (first["name"], first["paths"], first["percent"]) == ("First", ["src/"], 100)
     assert datetime.fromisoformat(first["started"]) <= datetime.fromisoformat(first["completed"])
     final = status()
     assert final["execution_id"] == seen["execution_id"]
-    assert final["phase"] == []
+    assert (final["state"], final["phase"], final["workers"]) == ("finished", [], [])
     assert statuses(final) == {"1": "completed", "1/A": "completed", "2": "failed", "3": "blocked"}
-    assert final["tasks"]["3"]["started"] is None
+    assert (final["tasks"]["2"]["percent"], final["tasks"]["2"]["reason"]) == (100, "1 failed")
+    third = final["tasks"]["3"]
+    assert (third["started"], third["percent"], third["blocked_by"]) == (None, 0, ["2"])
     assert (project.path / ".phases" / ".gitignore").read_text() == "*\n"
-    assert not list((project.path / ".phases").glob(".PARALLEL*"))
+    assert not list((project.path / ".phases").glob(".[!g]*"))
 
 
 @pytest.mark.parametrize(
-    ("source", "options", "second"),
+    ("source", "options", "second", "state"),
     [
-        pytest.param("def test_b(): assert 0", ["-n2", "-x"], "failed", id="x"),
-        pytest.param("import os\ndef test_b(): os._exit(1)", ["-n2"], "failed", id="crash"),
-        pytest.param("import no_such_module", ["-n2"], "failed", id="collection"),
-        pytest.param("def test_b(): raise KeyboardInterrupt", ["-n0"], "interrupted", id="interrupt"),
+        pytest.param("def test_b(): assert 0", ["-n2", "-x"], "failed", "interrupted", id="x"),
+        pytest.param("import os\ndef test_b(): os._exit(1)", ["-n2"], "failed", "finished", id="crash"),
+        pytest.param("import no_such_module", ["-n2"], "failed", "finished", id="collection"),
+        pytest.param(
+            "def test_b(): raise KeyboardInterrupt", ["-n0"], "interrupted", "interrupted", id="interrupt"
+        ),
     ],
 )
-def test_the_status_is_whole_however_a_run_ends(source, options, second, project, run, status):
+def test_the_status_is_whole_however_a_run_ends(source, options, second, state, project, run, status):
     """After `-x`, a crash, a collection error and an interrupt nothing is left open in the file."""
     project.makepyfile(test_b=source)
     assert run("--phases", "plan.md", *options).ret != pytest.ExitCode.OK
     final = status()
-    assert final["phase"] == []
+    assert (final["phase"], final["workers"], final["state"]) == ([], [], state)
     assert statuses(final)["2"] == second
     assert not {"waiting", "in_progress"} & set(statuses(final).values())
+    locks = json.loads((project.path / ".phases" / "RESOURCE_LOCKS.json").read_text(encoding="utf-8"))
+    assert (locks["execution_id"], locks["locks"], locks["waiting"]) == (final["execution_id"], [], [])
 
 
-def test_ctrl_c_closes_what_was_open(project, status, journal):
-    """A run that is interrupted from outside says so of every phase that was not over."""
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_an_internal_error_leaves_nothing_open(workers, project, run, status):
+    """A plugin that fails ends pytest, and the last state is written all the same."""
+    project.makeconftest(
+        "def pytest_runtest_logreport(report):\n    if 'test_b' in report.nodeid:\n        raise ValueError\n"
+    )
+    assert run("--phases", "plan.md", workers).ret == pytest.ExitCode.INTERNAL_ERROR
+    final = status()
+    assert (final["state"], final["phase"], final["workers"]) == ("interrupted", [], [])
+
+
+def waits_in_b(project, journal) -> subprocess.Popen:
+    """A run that stands in the second phase's test, until something is done about it."""
     project.makepyfile(
         test_b="import time\nfrom journal import note\ndef test_b():\n    note('b')\n    time.sleep(60)\n"
     )
     command = [sys.executable, "-mpytest", "--phases", "plan.md", "-n1"]
-    with subprocess.Popen(command, cwd=project.path, stdout=subprocess.DEVNULL) as process:
-        while "b" not in journal.names and process.poll() is None:
-            time.sleep(0.05)
+    process = subprocess.Popen(
+        command, cwd=project.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while "b" not in journal.names and process.poll() is None:
+        time.sleep(0.05)
+    return process
+
+
+def test_ctrl_c_closes_what_was_open(project, status, journal):
+    """A run that is interrupted from outside says so of every phase that was not over."""
+    with waits_in_b(project, journal) as process:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == pytest.ExitCode.INTERRUPTED
+    assert status()["state"] == "interrupted"
     assert statuses(status()) == {
         "1": "completed", "1/A": "completed", "2": "interrupted", "3": "interrupted",
     }  # fmt: skip
+
+
+def test_a_run_that_was_killed_is_not_taken_for_one_that_goes_on(project, status, journal):
+    """The file says that it runs; the command looks for its process."""
+    with waits_in_b(project, journal) as process:
+        process.kill()
+    assert status()["state"] == "running"
+    result = CliRunner().invoke(main, ["status", "--root", str(project.path)])
+    assert result.exit_code == 0
+    assert f"was cut short: process {process.pid} is gone" in result.output
 
 
 def test_a_folder_that_cannot_be_written_changes_no_outcome(pytester, plan, run):
@@ -233,3 +294,93 @@ def test_a_folder_that_cannot_be_written_changes_no_outcome(pytester, plan, run)
     assert result.stdout.str().count("the status of this run is not recorded") == 1
     assert result.stderr.str() == ""
     assert (pytester.path / ".phases").is_file()
+
+
+# Readers while they are written ----------------------------------------------------------------------
+
+MANY = """
+import time, pytest
+
+@pytest.mark.parametrize("number", range(60))
+def test_many(number):
+    time.sleep(0.02)
+"""
+POLLS = 200
+"""How often a second a reader looks."""
+
+
+@contextmanager
+def polled(folder):
+    """Read both files again and again; what stood in each, in order and each state once."""
+    found = {"PARALLEL_STATUS.json": [], "RESOURCE_LOCKS.json": []}
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.wait(1 / POLLS):
+            for name, texts in found.items():
+                with suppress(FileNotFoundError):
+                    text = (folder / name).read_text(encoding="utf-8")
+                    if texts[-1:] != [text]:
+                        texts.append(text)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield found
+    finally:
+        stop.set()
+        reader.join()
+
+
+def test_a_reader_never_sees_half_a_file(pytester, plan, run):
+    """Each of its reads is valid JSON; per cent only grows, and four states a second are all there are."""
+    plan("### Phase 1: First\ntests: [test_a.py]\n### Phase 2: Second\ntests: [test_b.py]\n")
+    pytester.makepyfile(test_a=MANY, test_b=MANY)
+    with polled(pytester.path / ".phases") as found:
+        assert run("--phases", "plan.md", "-n2").ret == pytest.ExitCode.OK
+    states, locks = ([json.loads(text) for text in texts] for texts in found.values())
+    assert locks
+    percents = [[task["percent"] for task in state["tasks"]] for state in states]
+    for column in zip(*percents, strict=True):
+        assert list(column) == sorted(column)
+    assert any(0 < percent < 100 for row in percents for percent in row)
+    assert percents[-1] == [100, 100]
+    times = [datetime.fromisoformat(state["updated"]) for state in states]
+    for first, fifth in zip(times, times[4:], strict=False):
+        assert fifth - first >= timedelta(seconds=1)
+
+
+FORKS = """
+import os
+
+def test_fork():
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_test_may_fork_in_the_process_of_the_run(pytester, plan, run):
+    """Python warns of a fork where there are threads; a run with phases gives it no reason to."""
+    plan("### Phase 1: First\ntests: [test_a.py]\n")
+    pytester.makepyfile(test_a=FORKS)
+    result = run("--phases", "plan.md", "-n0", "-Walways")
+    result.assert_outcomes(passed=1, warnings=0)
+    assert result.ret == pytest.ExitCode.OK
+
+
+HAS_NO_THREAD = """
+import threading
+
+def test_a():
+    assert threading.enumerate() == [threading.main_thread()]
+"""
+
+
+def test_without_phases_there_is_neither_thread_nor_file(pytester, run):
+    """A run that has none pays for none."""
+    pytester.makepyfile(test_a=HAS_NO_THREAD)
+    assert run("-n0").ret == pytest.ExitCode.OK
+    assert not (pytester.path / ".phases").exists()

@@ -149,7 +149,10 @@ def test_markers_and_plan_add_up(write, plan, run, journal, phases):
 
 def test_all_mistakes_of_markers_are_told_together(write, plan, run, refused, journal):
     """What is wrong with markers comes as one usage error, each with its line, and nothing has run."""
-    plan("### Phase 1: First\ntimeout: 5m\n### Phase 2: Second\ntests: [test_ok.py]\n")
+    plan(
+        "### Phase 1: First\ntimeout: 5m\nserialize: true\nenforce: false\ncoverage: ratchet\n"
+        "### Phase 2: Second\ntests: [test_ok.py]\n"
+    )
     write(
         {
             "test_bad.py": """
@@ -172,17 +175,33 @@ def test_all_mistakes_of_markers_are_told_together(write, plan, run, refused, jo
 
                 @pytest.mark.phase(1, deps=object)
                 def test_object(): pass
+
+                @pytest.mark.phase(1, serialize=False)
+                def test_serialize(): pass
+
+                @pytest.mark.phase(1, enforce=True)
+                def test_enforce(): pass
+
+                @pytest.mark.phase(1, coverage=85)
+                def test_coverage(): pass
+
+                @pytest.mark.phase(1, locks=[object])
+                def test_lock(): pass
             """,
             "test_ok.py": "from journal import note\ndef test_ok(): note('ok')\n",
         }
     )
     problems = refused(run("--phases", "plan.md", "-n2"))
     assert [problem.partition(": ")[0] for problem in problems] == [
-        f"test_bad.py:{line}" for line in (3, 6, 9, 12, 15, 18)
+        f"test_bad.py:{line}" for line in range(3, 31, 3)
     ]
     assert 'quote it: "1.5"' in problems[0]
     assert "`colour`" in problems[1] or "colour:" in problems[1]
     assert "in plan.md:2" in problems[2]
+    assert "serialize is False here and True in plan.md:3" in problems[6]
+    assert "enforce is True here and False in plan.md:4" in problems[7]
+    assert "coverage is 85 here and 'ratchet' in plan.md:5" in problems[8]
+    assert "neither text nor a number" in problems[9]
     assert journal.names == []
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from pytest_phases.claims import Claim
 from pytest_phases.graph import Kind, build, find_cycle, waiting_edges
 from pytest_phases.model import UNPHASED, Phase, Place, Plan, Sync
 
@@ -206,3 +207,12 @@ class TestCycles:
         found = find_cycle(waiting_edges(plan(phase("1", streams=(phase("1/A", "2"),)), phase("2", "1"))))
         assert found is not None
         assert set(found) == {"1", "1/A", "2"}
+
+
+def test_the_claims_of_phases_and_streams() -> None:
+    """Each has what its own keys say; a stream does not repeat what its phase claims."""
+    stream = Phase("1/A", "", PLAN, reads=("doc",))
+    graph = build(plan(Phase("1", "", PLAN, modifies=("src",), locks=("db",), streams=(stream,)), phase("2")))
+    assert graph.nodes["1"].claims == (Claim("src", is_path=True), Claim("db"))
+    assert graph.nodes["1/A"].claims == (Claim("doc", shared=True, is_path=True),)
+    assert graph.nodes["2"].claims == ()

@@ -96,6 +96,7 @@ def test_show_prints_waves_stages_tests_and_prose(plan: Path) -> None:
         "    tests tests/a.py\n"
         "    tests -m 'slow'\n"
         "    stream 2/A: One\n"
+        "      modifies x\n"
         "\n"
         "sync point: Frozen (after 1, 2; coverage 80 %)\n"
         "\n"
@@ -117,8 +118,10 @@ def test_show_prints_waves_stages_tests_and_prose(plan: Path) -> None:
 def test_show_json_has_the_documented_shape(plan: Path) -> None:
     """Programs read ids as strings, waves from 1 and None where a stage has no name."""
     data = json.loads(run("show", str(plan), "--json").output)
+    no_claims: dict[str, object] = {"env": [], "modifies": [], "reads": [], "locks": []}
     stages = [
         {
+            **no_claims,
             "id": "build-wheel",
             "crew": "build",
             "name": "wheel",
@@ -127,6 +130,7 @@ def test_show_json_has_the_documented_shape(plan: Path) -> None:
             "line": 6,
         },
         {
+            **no_claims,
             "id": "testing",
             "crew": "testing",
             "name": None,
@@ -143,11 +147,14 @@ def test_show_json_has_the_documented_shape(plan: Path) -> None:
         "tests": [],
         "requires": [],
         "coverage": None,
+        "ratchet": False,
         "covers": [],
         "modifies": [],
         "reads": [],
         "locks": [],
         "serial": False,
+        "serialize": False,
+        "enforce": None,
     }
     stream = {**empty, "id": "2/A", "name": "One", "wave": 2, "modifies": ["x"], "line": 24}
     assert data == {
@@ -186,11 +193,94 @@ def test_show_json_has_the_documented_shape(plan: Path) -> None:
             "approvals": ["me"],
             "approvals_signers": None,
             "stages": [
-                {"id": "deploy", "crew": "deploy", "name": None, "needs": [], "run": "./deploy\n", "line": 37}
+                {
+                    **no_claims,
+                    "id": "deploy",
+                    "crew": "deploy",
+                    "name": None,
+                    "needs": [],
+                    "run": "./deploy\n",
+                    "line": 37,
+                }
             ],
             "line": 35,
         },
+        "enforce": False,
     }
+
+
+BOUNDED = """\
+# Bounded
+enforce: true
+
+## Phase 1: Build
+coverage: ratchet
+serialize: true
+modifies: [src/a, src/b]
+reads: [common]
+locks: [db]
+Build:
+env: [CC, CFLAGS]
+modifies: [dist]
+locks: [cc]
+```
+make
+```
+### Stream A: One
+enforce: false
+tests: [a.py]
+"""
+
+
+def test_show_tells_what_is_used_and_what_is_watched(plan: Path) -> None:
+    """Paths, locks and variables of phases and stages, who takes turns, and where writes are watched."""
+    plan.write_text(BOUNDED, encoding="utf-8")
+    assert run("show", str(plan)).output == (
+        "plan.md: Bounded\n"
+        "1 phase in 1 wave, 1 stream, 1 stage\n"
+        "what is written outside `modifies` fails\n"
+        "\n"
+        "wave 1\n"
+        "  phase 1: Build (coverage not below that of its last green run; takes turns with what modifies the "
+        "same)\n"
+        "    runs build (depends on the variables CC, CFLAGS; modifies dist; locks cc): make\n"
+        "    modifies src/a, src/b\n"
+        "    reads common\n"
+        "    locks db\n"
+        "    stream 1/A: One (what is written is not watched)\n"
+        "      tests a.py\n"
+    )
+    data = json.loads(run("show", str(plan), "--json").output)
+    (phase,) = data["phases"]
+    (stage,) = phase["stages"]
+    assert data["enforce"] is True
+    assert (phase["coverage"], phase["ratchet"], phase["serialize"], phase["enforce"]) == (
+        None,
+        True,
+        True,
+        None,
+    )
+    assert phase["streams"][0]["enforce"] is False
+    assert {key: stage[key] for key in ("env", "modifies", "reads", "locks")} == {
+        "env": ["CC", "CFLAGS"],
+        "modifies": ["dist"],
+        "reads": [],
+        "locks": ["cc"],
+    }
+    Path("plan.toml").write_text(run("show", "--toml", "plan.md").output, encoding="utf-8")
+    shown = run("show", "plan.toml").output
+    assert shown.partition("\n")[2] == run("show", "plan.md").output.partition("\n")[2]
+
+
+def test_check_points_out_a_boundary_that_watches_nothing(plan: Path) -> None:
+    """A phase that says `enforce: true` itself and never what it may modify."""
+    plan.write_text("# T\nenforce: true\n\n## Phase 1: A\nenforce: true\ntests: [.]\n", encoding="utf-8")
+    assert run("check", "plan.md").output.splitlines()[0] == (
+        "plan.md:5: note: enforce has no effect here, since nothing says what may be written; "
+        "write modifies: [PATH] beside it"
+    )
+    plan.write_text("# T\nenforce: true\n\n## Phase 1: A\ntests: [.]\n", encoding="utf-8")
+    assert "note" not in run("check", "plan.md").output
 
 
 def test_show_tells_what_the_gate_allows_and_who_signs(plan: Path) -> None:

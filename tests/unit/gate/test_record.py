@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +12,20 @@ import pytest
 
 from pytest_phases.events import Figure, Outcome, PhaseResult, State, Tally
 from pytest_phases.evidence import (
+    Dependency,
+    DependencyKind,
     DeployRecord,
     Expected,
     ExpectedKind,
     FigureRecord,
     ItemRecord,
+    Origin,
     PartRecord,
     Recorded,
     RunRecord,
+    StageRecord,
     TreeEntry,
+    WaveRecord,
     digest_of,
 )
 from pytest_phases.gate.definition import definitions
@@ -88,9 +94,10 @@ def recorder(folder: Path) -> Iterator[Recorder]:
 
 @pytest.fixture
 def read(folder: Path, recorder: Recorder) -> Callable[[], Recorded]:
-    """A function that reads what somebody else would find in the database at this moment."""
+    """A function that reads what somebody else would find in the database when all that waits is written."""
 
     def look() -> Recorded:
+        recorder.flush()
         assert recorder.problem == ""
         with Database.open(folder / NAME, read_only=True) as database:
             return database.recorded("r1")
@@ -166,14 +173,14 @@ def test_every_item_is_on_disk_when_its_phase_has_closed(recorder: Recorder, rea
     assert read().items == tuple(ended)
 
 
-def test_items_do_not_wait_for_the_end(
-    recorder: Recorder, read: Read, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A run that is killed has written down what ended some time before."""
-    monkeypatch.setattr("pytest_phases.gate.record._EVERY", -1.0)
+def test_items_do_not_wait_for_anything(recorder: Recorder, folder: Path) -> None:
+    """What has ended is on disk a moment later, though nothing else happens and nobody asks for it."""
     begin(recorder, plan_of(), Table())
-    recorder.ended(item(A_TEST))
-    assert read().items == (item(A_TEST),)
+    with Database.open(folder / NAME, read_only=True) as database:
+        for count in (1, 2):
+            recorder.ended(item(A_TEST))
+            while len(database.items("r1")) < count:
+                time.sleep(0.001)
 
 
 def test_phases_are_recorded_with_what_they_were(recorder: Recorder, read: Read) -> None:
@@ -241,6 +248,94 @@ def test_a_run_has_built_when_a_build_stage_was_started(
     assert recorder.built is built
 
 
+# As it happens -----------------------------------------------------------------------------------
+
+
+def result(phase: str, state: State) -> PhaseResult:
+    """How a phase ended."""
+    return PhaseResult(phase, "Library", "phase", state, "", 1, Tally(passed=1), Tally(), 1.5)
+
+
+def test_the_tree_before_the_run_is_there_until_that_after_it(recorder: Recorder, read: Read) -> None:
+    """A run that is killed tells which tree it ran on; what it removed is gone at the end."""
+    before = (TreeEntry("a.py", "file", "5ea1"), TreeEntry("b.py", "file", "5ea1"))
+    recorder.open(before)
+    recorder.begun(plan_of(), Table())
+    assert read().tree == before
+    recorder.end(recorder.run, before[1:], ())
+    assert read().tree == before[1:]
+
+
+def test_a_phase_is_recorded_when_it_closes(recorder: Recorder, read: Read) -> None:
+    """With its definition, as it is then; at the end, as it is by then."""
+    begin(recorder, plan_of(), Table())
+    recorder.phase_closed(result("1", State.GREEN))
+    assert [phase.state for phase in read().phases] == [State.GREEN]
+    assert definitions(read())["1"]["threshold"] == 85
+    recorder.closed([result("1", State.RED)])
+    assert [phase.state for phase in read().phases] == [State.RED]
+
+
+def test_a_phase_is_never_there_without_its_items(recorder: Recorder, folder: Path) -> None:
+    """Whenever somebody looks: what had ended before the phase closed is written before it."""
+    begin(recorder, plan_of(), Table())
+    with Database.open(folder / NAME, read_only=True) as database:
+        for number in range(200):
+            unit = str(number)
+            recorder.ended(item(Expected(TEST, unit, "t.py::test")))
+            recorder.phase_closed(result(unit, State.GREEN))
+            phases = {phase.id for phase in database.phases("r1")}
+            assert phases <= {each.phase for each in database.items("r1")}
+
+
+def test_waves_stages_and_dependencies_are_recorded(recorder: Recorder, folder: Path) -> None:
+    """As they are known, each once."""
+    wave, stage = WaveRecord(1, ("1",), 2.5), StageRecord("1", "build-wheel", "c0de")
+    needed = {Dependency("1", DependencyKind.EXECUTED, name, "5ea1") for name in ("a.py", "b.py")}
+    begin(recorder, plan_of(), Table())
+    recorder.wave_closed(wave)
+    recorder.stage_ended(stage)
+    recorder.depends(needed)
+    recorder.depends(needed)
+    recorder.flush()
+    with Database.open(folder / NAME, read_only=True) as database:
+        assert database.recorded("r1").waves == (wave,)
+        assert database.stages_of("r1") == (stage,)
+        assert set(database.dependencies("r1", "1")) == needed
+        assert len(database.dependencies("r1")) == 2
+
+
+def test_a_resumed_phase_says_where_it_was_run(recorder: Recorder, read: Read) -> None:
+    """And the others say nothing."""
+    origin = Origin("r0", "2025-01-01T03:04:05+00:00", "7ree")
+    begin(recorder, plan_of(), Table())
+    recorder.resumed({"1": origin})
+    recorder.closed([result("1", State.GREEN), result("1/A", State.GREEN)])
+    assert [phase.origin for phase in read().phases] == [origin, None]
+
+
+def test_a_database_that_cannot_be_used_is_set_aside(recorder: Recorder, read: Read, folder: Path) -> None:
+    """The run is recorded in a new one, and it is said that approvals are gone."""
+    folder.mkdir()
+    (folder / NAME).write_text("nonsense, and more of it than SQLite's header has" * 9, encoding="utf-8")
+    begin(recorder, plan_of(), Table())
+    assert read().expected == OF_PLAN
+    assert "is no database" in recorder.set_aside
+    assert recorder.set_aside.endswith("; approvals in it count no more")
+
+
+def test_old_runs_are_forgotten_at_the_end(folder: Path) -> None:
+    """The newest ten keep everything they wrote."""
+    for number in range(12):
+        recorder = Recorder(folder, replace(RUN, run_id=f"r{number}"), "plan.md")
+        begin(recorder, plan_of(), Table())
+        recorder.ended(item(A_TEST))
+        recorder.end(replace(recorder.run, ended=now()), (), ())
+        recorder.close()
+    with Database.open(folder / NAME, read_only=True) as database:
+        assert [len(database.items(f"r{number}")) for number in range(12)] == [0, 0, *[1] * 10]
+
+
 # The end -----------------------------------------------------------------------------------------
 
 
@@ -298,6 +393,19 @@ def test_what_an_earlier_run_measured_goes(recorder: Recorder, folder: Path) -> 
     assert [file.exists() for file in old] == [False, False, True]
 
 
+def test_what_an_earlier_run_measured_may_stay(recorder: Recorder, folder: Path) -> None:
+    """Until it is known which of it belongs to phases that are not run again; combined data never does."""
+    parts = folder / "coverage" / "parts"
+    parts.mkdir(parents=True)
+    for file in (parts / "1@gw0.part", parts / "2@gw0.part", parts.parent / "phases.coverage"):
+        file.write_bytes(b"old")
+    recorder.open(keep=True)
+    assert not (parts.parent / "phases.coverage").exists()
+    assert sorted(path.name for path in parts.iterdir()) == ["1@gw0.part", "2@gw0.part"]
+    recorder.drop_parts(["coverage/parts/2@gw0.part"])
+    assert [path.name for path in parts.iterdir()] == ["2@gw0.part"]
+
+
 def test_a_run_without_a_plan_writes_nothing(folder: Path) -> None:
     """It has no gate, and must not pass for the last run of one that has."""
     recorder = Recorder(folder, replace(RUN, plan_file=""), "")
@@ -317,18 +425,12 @@ def spoil_folder(folder: Path) -> None:
     folder.write_text("in the way", encoding="utf-8")
 
 
-def spoil_database(folder: Path) -> None:
-    """The database is none."""
-    folder.mkdir()
-    (folder / NAME).write_text("nonsense, and more of it than SQLite's header has" * 9, encoding="utf-8")
-
-
 def replace_database(folder: Path) -> None:
     """A folder stands where the database must be."""
     (folder / NAME).mkdir(parents=True)
 
 
-@pytest.mark.parametrize("spoil", [spoil_folder, spoil_database, replace_database])
+@pytest.mark.parametrize("spoil", [spoil_folder, replace_database])
 def test_what_cannot_be_written_is_a_problem_and_no_success(
     recorder: Recorder, folder: Path, spoil: Callable[[Path], None]
 ) -> None:

@@ -18,10 +18,12 @@ from pytest_phases.evidence import (
     ExpectedKind,
     FigureRecord,
     ItemRecord,
+    Origin,
     PartRecord,
     PhaseRecord,
     Recorded,
     RunRecord,
+    StageRecord,
     digest_of,
 )
 from pytest_phases.gate.verdict import Found, Rules, decide, rules_of
@@ -242,7 +244,16 @@ def test_the_whole_set_is_green() -> None:
     assert green().verdict == GateResult("Deployment", GREEN)
 
 
+EARLIER = Origin("abcdef0123456789", "2024-05-01T09:00:00Z", "before")
+MADE = StageRecord("1", "build-wheel", "sha-of-command")
+
 GREEN_TOO: dict[str, Callable[[Evidence], Evidence]] = {
+    "phase resumed from a run of this tree": lambda e: e.phase("2", origin=EARLIER),
+    "phase resumed from a run that left this tree": lambda e: e.phase(
+        "2", origin=replace(EARLIER, tree="after")
+    ),
+    "stage whose inputs stayed what they were": lambda e: e.record(stages=(MADE,)),
+    "stage that was up to date": lambda e: e.record(stages=(replace(MADE, up_to_date=True),)),
     "skipped test in a green phase": lambda e: e.item("test_a", outcome=Outcome.SKIPPED),
     "expected failure": lambda e: e.item("test_smoke", outcome=Outcome.XFAILED),
     "empty phase that may be": lambda e: e.item("test_smoke", outcome=Outcome.SKIPPED).phase(
@@ -369,6 +380,19 @@ Case = tuple[Callable[[Evidence], Evidence], Decision, list[str]]
 
 # Name: what is done to green evidence, the decision, and all reasons in order.
 NOT_GREEN: dict[str, Case] = {
+    "phase resumed from a run of another tree": (
+        lambda e: e.phase("2", origin=replace(EARLIER, tree="other")),
+        INCOMPLETE,
+        [
+            "phase 2 was resumed from run abcdef01, which was of another tree; run it again for this one, "
+            "without --phases-resume"
+        ],
+    ),
+    "inputs that changed while a stage read them": (
+        lambda e: e.record(stages=(replace(MADE, changed=("src/a.py", "src/b.py")),)),
+        INCOMPLETE,
+        ["phase 1: inputs of stage build-wheel changed while it ran: src/a.py, src/b.py; run again"],
+    ),
     # The run.
     "run that was killed": (
         lambda e: e.run(ended=None),

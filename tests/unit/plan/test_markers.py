@@ -139,6 +139,8 @@ def test_a_phase_that_markers_alone_know_is_added_with_all_they_say():
                 locks=["db"],
                 requires=["env:API_URL", "cmd:npm"],
                 serial=True,
+                serialize=True,
+                enforce=False,
                 timeout="10m",
             )
         ],
@@ -158,6 +160,8 @@ def test_a_phase_that_markers_alone_know_is_added_with_all_they_say():
             locks=("db",),
             requires=("env:API_URL", "cmd:npm"),
             serial=True,
+            serialize=True,
+            enforce=False,
             timeout=600.0,
         ),
     )
@@ -194,6 +198,9 @@ def test_dependencies_are_one_id_or_several(kwargs, deps, states):
         ("serial", False, False),
         ("serial", None, False),
         ("coverage", None, None),
+        ("serialize", True, True),
+        ("enforce", "false", False),
+        ("enforce", None, None),
         ("locks", 5, ("5",)),
         ("name", "Build and test", "Build and test"),
     ],
@@ -205,9 +212,22 @@ def test_a_value_means_what_it_means_in_the_plan(key, value, field):
     assert getattr(merged.phases[0], key) == field
 
 
+@pytest.mark.parametrize("written", ["ratchet", "Ratchet", ["ratchet"]])
+def test_a_marker_may_ask_for_what_was_reached_before(written):
+    """As the plan does, in place of a number."""
+    merged, problems = merge(Plan(), [mark(1, coverage=written), mark(1, coverage="ratchet")])
+    assert problems == ()
+    assert [(one.coverage, one.ratchet) for one in merged.phases] == [(None, True)]
+
+
 @pytest.mark.parametrize(
     ("kwargs", "said"),
     [
+        ({"coverage": "ratchets"}, "coverage: `ratchets` is no threshold"),
+        ({"serialize": "yes"}, "serialize: `yes` is no boolean; write True or False"),
+        ({"enforce": 1}, "enforce: `1` is no boolean; write True or False"),
+        ({"serialise": True}, "serialise: a phase marker has no such argument; did you mean `serialize`?"),
+        ({"env": ["CC"]}, "env: a phase marker has no such argument"),
         ({"coverage": 101}, "coverage: `101` is no threshold"),
         ({"coverage": True}, "coverage: `true` is no threshold"),
         ({"coverage": [1, 2]}, "coverage: write one value"),
@@ -280,6 +300,9 @@ def test_a_dependency_in_a_marker_does_not_state_those_of_the_plan():
     [
         ("coverage", 85.0, 90, "coverage is 90 here and 85 in plan.md:3"),
         ("serial", True, False, "serial is False here and True in plan.md:3"),
+        ("serialize", True, False, "serialize is False here and True in plan.md:3"),
+        ("enforce", True, False, "enforce is False here and True in plan.md:3"),
+        ("coverage", 85.0, "ratchet", "coverage is 'ratchet' here and 85 in plan.md:3"),
         ("timeout", 60.0, "2m", "timeout is 120 here and 60 in plan.md:3"),
         ("name", "Setup", "Build", "name is 'Build' here and 'Setup' in plan.md:3"),
     ],
@@ -292,6 +315,18 @@ def test_plan_and_marker_that_say_two_things_contradict_each_other(field, in_pla
     assert merged == plan
 
 
+def test_a_number_contradicts_the_ratchet_of_the_plan():
+    """A threshold is one or the other; the plan's stays."""
+    plan = plan_with(phase("1", ratchet=True))
+    merged, problems = merge(plan, [mark(1, coverage=85)])
+    assert messages(problems) == [
+        "tests/test_a.py:7: phase 1: coverage is 85 here and 'ratchet' in plan.md:3; "
+        "make them one [contradiction]"
+    ]
+    assert merged == plan
+    assert merge(plan, [mark(1, coverage="ratchet")]) == (plan, ())
+
+
 def test_a_contradiction_names_the_line_of_the_key():
     """Where the reader of the plan knows it; so an explicit `serial: false` counts too."""
     plan = plan_with(phase("1", key_places=(("serial", Place("plan.md", 5)),)))
@@ -302,7 +337,16 @@ def test_a_contradiction_names_the_line_of_the_key():
 
 
 @pytest.mark.parametrize(
-    ("field", "one", "two"), [("coverage", 85, 90), ("serial", False, True), ("name", "a", "b")]
+    ("field", "one", "two"),
+    [
+        ("coverage", 85, 90),
+        ("coverage", "ratchet", 90),
+        ("coverage", 85, "ratchet"),
+        ("serial", False, True),
+        ("serialize", True, False),
+        ("enforce", False, True),
+        ("name", "a", "b"),
+    ],
 )
 def test_two_markers_that_say_two_things_contradict_each_other(field, one, two):
     """The first one counts, and the problem names its place."""
@@ -346,7 +390,9 @@ anything = st.recursive(
     lambda inner: st.lists(inner) | st.tuples(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
-keys = st.sampled_from(["name", "deps", "covers", "coverage", "requires", "serial", "timeout", "zzz"])
+keys = st.sampled_from(
+    "name deps covers coverage requires serial serialize enforce locks timeout zzz".split()
+)
 
 
 @given(st.lists(anything, max_size=3), st.dictionaries(keys, anything, max_size=4))

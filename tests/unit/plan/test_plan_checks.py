@@ -151,6 +151,47 @@ def test_two_that_may_run_at_once_modify_different_paths(lines: list[str], clash
     assert slugs(*lines) == (["overlapping-modifies"] if clash else [])
 
 
+BESIDE = ("## Phase 1: A", "deps: []", "## Phase 2: B")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "clash"),
+    [
+        (["modifies: src"], ["modifies: src"], True),
+        (["modifies: src", "serialize: true"], ["modifies: src"], False),
+        (["modifies: src"], ["modifies: src", "serialize: true"], False),
+        (["modifies: src", "serialize: false"], ["modifies: src"], True),
+        (["modifies: src"], ["reads: src"], False),
+        (["reads: src"], ["reads: src"], False),
+        (["locks: db"], ["locks: db"], False),
+        (["Build:", "modifies: src", *FENCE[2:]], ["modifies: src"], True),
+        (["Build:", "modifies: src", *FENCE[2:]], ["Build:", "modifies: src", *FENCE[2:]], True),
+        (["serialize: true", "Build:", "modifies: src", *FENCE[2:]], ["modifies: src"], False),
+        (["Build: a", "modifies: x", *FENCE[2:], "Build: b", "modifies: x", *FENCE[2:]], [], False),
+        (["modifies: x", "Build:", "modifies: x", *FENCE[2:]], ["modifies: x"], True),
+        (["serialize: true", "### Stream A: x", "modifies: x"], ["modifies: x"], False),
+        (["### Stream A: x", "modifies: x", "### Stream B: y", "modifies: x"], [], True),
+        (["serialize: true", "### Stream A: x", "modifies: x", "### Stream B: y", "modifies: x"], [], False),
+        (["modifies: x", "### Stream A: x", "Build:", "modifies: x", *FENCE[2:]], [], False),
+    ],
+)
+def test_who_takes_turns_may_modify_the_same(one: list[str], other: list[str], clash: bool) -> None:
+    """`serialize` of either is enough, and of a phase is that of its streams; stages count as their phase."""
+    head, middle = BESIDE[:2], BESIDE[2]
+    assert slugs(*head, *one, middle, *other) == (["overlapping-modifies"] if clash else [])
+
+
+def test_an_overlap_of_stages_names_the_lines_of_their_keys() -> None:
+    """That is where the path is to be divided."""
+    stage = ["Build:", "modifies: [dist]", *FENCE[2:]]
+    (message,) = told("## Phase 1: A", "deps: []", *stage, "## Phase 2: B", *stage)
+    assert message == (
+        "plan.md:10: phase 2 modifies `dist` and may run beside phase 1, which modifies `dist` (plan.md:4); "
+        "let one depend on the other, divide the path, or write serialize: true to let them take turns "
+        "[overlapping-modifies]"
+    )
+
+
 def test_an_overlap_names_both_lines() -> None:
     """Either of the two may be the one to change."""
     (message,) = told("## Phase 1: A", "deps: []", "modifies: [src]", "## Phase 2: B", "modifies: [src/a]")

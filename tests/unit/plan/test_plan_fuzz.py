@@ -37,6 +37,15 @@ Tests: unit
 tests:
 coverage: 85
 coverage: high
+coverage: ratchet
+serialize: true
+enforce: true
+enforce: false
+enforce: as a rule
+env: [CC]
+env: [1]
+locks: [db]
+reads: [docs]
 modifies: [src]
 requires: [env:X]
 serial: true
@@ -80,6 +89,11 @@ tests = [
 "x",
 ]
 coverage = nan
+coverage = "ratchet"
+serialize = true
+enforce = true
+enforce = "maybe"
+env = ["CC", ""]
 timeout = 0xffffffffffffffffffff
 tasks = [1]
 [[phase.stage]]

@@ -39,6 +39,8 @@ def test_a_phase_is_a_heading_with_its_keys_below() -> None:
         "locks: [db]",
         "requires: [env:API_URL, python:numpy>=1.26]",
         "serial: true",
+        "serialize: true",
+        "enforce: true",
         "timeout: 10m",
     )
     assert (phase.id, phase.name, phase.place.line) == ("1", "Setup", 1)
@@ -48,7 +50,87 @@ def test_a_phase_is_a_heading_with_its_keys_below() -> None:
     assert (phase.modifies, phase.reads, phase.locks) == (("src/a/",), ("src/common/",), ("db",))
     assert phase.requires == ("env:API_URL", "python:numpy>=1.26")
     assert phase.serial
+    assert phase.serialize
+    assert phase.enforce
     assert phase.timeout == 600
+
+
+@pytest.mark.parametrize(
+    ("line", "coverage", "ratchet"),
+    [
+        ("coverage: 85", 85.0, False),
+        ("coverage: ratchet", None, True),
+        ("**Coverage**: Ratchet", None, True),
+        ("coverage: none", None, False),
+        ("Owner: me", None, False),
+    ],
+)
+def test_a_threshold_is_a_number_or_what_was_reached_before(
+    line: str, coverage: float | None, ratchet: bool
+) -> None:
+    """`ratchet` stands in place of the number, on a phase and on a stream."""
+    phase = only_phase(line, "#### Stream A: a", line)
+    assert [(unit.coverage, unit.ratchet) for unit in phase.units] == [(coverage, ratchet)] * 2
+
+
+@pytest.mark.parametrize(
+    ("line", "enforce"),
+    [
+        ("enforce: true", True),
+        ("Enforce: False", False),
+        ("enforce: none", None),
+        ("Owner: me", None),
+    ],
+)
+def test_a_phase_says_whether_it_is_watched_or_leaves_it_to_the_plan(line: str, enforce: bool | None) -> None:
+    """No word about it differs from `false`."""
+    assert only_phase(line, "modifies: [src]").enforce is enforce
+
+
+@pytest.mark.parametrize(
+    ("lines", "enforce"),
+    [
+        (["# Title", "enforce: true"], True),
+        (["# Title", "", "**Enforce**: True", "", "Prose."], True),
+        (["# Title", "Owner: me", "goes on", "", "<!-- remark -->", "enforce: true"], True),
+        (["Prose.", "", "## Title", "enforce: true"], True),
+        (["Title", "=====", "enforce: true"], True),
+        (["# Title", "enforce: `true`"], True),
+        (["# Title", "enforce: [true]"], True),
+        (["# Title", "enforce: false"], False),
+        (["# Title", "enforce: none"], False),
+        (["# Title"], False),
+    ],
+)
+def test_what_holds_for_the_whole_plan_stands_below_its_title(lines: list[str], enforce: bool) -> None:
+    """Directly below the first heading, of whatever level; phases are none the wiser."""
+    plan = read(*lines, "", "### Phase 1: A", "modifies: [src]", "tests: [a]")
+    assert plan.enforce is enforce
+    assert plan.phases[0].enforce is None
+    assert plan.notes == ()
+
+
+def test_a_first_heading_that_is_a_phase_has_the_keys_of_a_phase() -> None:
+    """There is no title then, and what stands below it is the phase's."""
+    plan = read("# Phase 1: A", "enforce: true", "modifies: [src]")
+    assert (plan.enforce, plan.phases[0].enforce) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("lines", "noted"),
+    [
+        (["enforce: true"], [2]),
+        (["enforce: false"], []),
+        (["enforce: true", "modifies: [src]"], []),
+        (["enforce: true", "Build:", "modifies: [dist]", "```", "make", "```"], []),
+        (["enforce: true", "#### Stream A: a", "modifies: [src]"], []),
+        (["modifies: [src]", "#### Stream A: a", "enforce: true"], [4]),
+    ],
+)
+def test_watching_without_a_boundary_is_noted(lines: list[str], noted: list[int]) -> None:
+    """The note stands at the key; a phase also watches for its streams."""
+    plan = read("### Phase 1: A", *lines, "#### Stream Z: z", "tests: [a]")
+    assert [note.place.line for note in plan.notes] == noted
 
 
 @pytest.mark.parametrize(
@@ -200,6 +282,18 @@ def test_a_stage_has_keys_between_label_and_fence() -> None:
     ).stages
     assert (first.cwd, first.timeout, first.outputs) == ("pkg", 5400, ("dist",))
     assert (second.name, second.needs) == ("smoke", ("build-wheel",))
+
+
+def test_a_stage_has_claims_and_variables_of_its_own() -> None:
+    """They are those of its process; a variable counts once."""
+    phase = only_phase(
+        "locks: [db]", "Build:", "env: [CC, CFLAGS, CC]", "Modifies: [dist]", "reads:", "- src", "- doc",
+        "locks: cc", "```", "make", "```",
+    )  # fmt: skip
+    (stage,) = phase.stages
+    assert stage.env == ("CC", "CFLAGS")
+    assert (stage.modifies, stage.reads, stage.locks) == (("dist",), ("src", "doc"), ("cc",))
+    assert phase.locks == ("db",)
 
 
 def test_a_script_is_kept_as_it_is() -> None:

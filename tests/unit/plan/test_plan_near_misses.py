@@ -118,6 +118,31 @@ def below_heading(*lines: str) -> list[tuple[str, int | None]]:
         (["tests: [-x]"], "bad-selector", 2),
         (["tests:", "- a.py", '- "a\\q"'], "bad-string", 4),
         (["locks: [a\x1bb]"], "control-character", 2),
+        (["serialise: true"], "misspelled-key", 2),
+        (["enforced: true"], "misspelled-key", 2),
+        (["serialize: perhaps"], "bad-boolean", 2),
+        (["enforce: perhaps"], "bad-boolean", 2),
+        (["Prose.", "", "enforce: true"], "late-key", 4),
+        (["Prose.", "", "**Serialize**: True"], "late-key", 4),
+        (["Prose.", "", "coverage: ratchet"], "late-key", 4),
+        (["- serialize: true"], "hidden-key", 2),
+        (["enforce = true"], "key-without-colon", 2),
+        (["serialize: true", "---"], "key-in-heading", 2),
+        (["#### enforce: false"], "key-in-heading", 2),
+        (["coverage: ratchets"], "bad-threshold", 2),
+        (["### Sync: s", "coverage: ratchet"], "bad-threshold", 3),
+        (["### Gate: g", "coverage: ratchet"], "bad-threshold", 3),
+        (["### Sync: s", "serialize: true"], "misplaced-key", 3),
+        (["### Gate: g", "enforce: true"], "misplaced-key", 3),
+        (["Build:", "serialize: true", *FENCE], "misplaced-key", 3),
+        (["env: [CC]"], "misplaced-key", 2),
+        (["### Gate: g", "locks: [db]"], "misplaced-key", 3),
+        (["Build:", "env: [CC, -O2]", *FENCE], "bad-variable", 3),
+        (["Build:", "env:", "- CC", "- CFLAGS=-O2", *FENCE], "bad-variable", 5),
+        (["Build:", "envs: [CC]", *FENCE], "misspelled-key", 3),
+        (["Build:", "modifes: [dist]", *FENCE], "misspelled-key", 3),
+        (["Test:", "locks: [db]", "```", "pytest a.py", "```"], "key-of-selected-tests", 3),
+        (["Test:", "env: [CC]", "```", "pytest a.py", "```"], "key-of-selected-tests", 3),
     ],
 )
 def test_a_mistake_has_a_slug_and_a_line(lines: list[str], slug: str, line: int) -> None:
@@ -155,11 +180,76 @@ def test_a_mistake_has_a_slug_and_a_line(lines: list[str], slug: str, line: int)
         ["Testing: by hand", "", "Words.", "", "```text", "x", "```"],
         ["## Phase 1 in numbers: a table", "Text."],
         ["#### Phase 2 in detail", "Build:", *FENCE],
+        ["Env: staging"],
+        ["Env:", "- staging"],
+        ["Force: none is needed"],
+        ["Prose.", "", "Serialize: the results first"],
+        ["Prose.", "", "Enforce: the rules"],
+        ["Prose.", "", "Coverage: ratchet up"],
+        ["- Serialize: the results"],
+        ["- Enforce: as always"],
     ],
 )
 def test_prose_is_left_alone(lines: list[str]) -> None:
     """Words that plans use anyway are no mistakes."""
     assert below_heading(*lines) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "slug", "line"),
+    [
+        (["# Title", "enforce: yes"], "bad-boolean", 2),
+        (["# Title", "enforce: true or not"], "bad-boolean", 2),
+        (["# Title", "enforce: [true, false]"], "not-one-value", 2),
+        (["# Title", "enforced: true"], "misspelled-key", 2),
+        (["# Title", "Owner: me", "", "enforce: true", "enforce: true"], "duplicate-key", 5),
+        (["# Title", "enforce = true"], "key-without-colon", 2),
+        (["# Title", "enforce: true", "---"], "key-in-heading", 2),
+        (["# Title", "## enforce: true"], "key-in-heading", 2),
+        (["# Title", "- enforce: true"], "hidden-key", 2),
+        (["# Title", "```yaml", "enforce: true", "```"], "hidden-key", 3),
+        (["# Title", "Prose.", "", "enforce: true"], "late-key", 4),
+        (["# Title", "", "## Rules", "enforce: true"], "late-key", 4),
+        (["enforce: true", "", "# Title"], "late-key", 1),
+        (["enforce: true"], "late-key", 1),
+    ],
+)
+def test_a_mistake_below_the_title(lines: list[str], slug: str, line: int) -> None:
+    """The one key of the plan as a whole is missed in the same ways as others."""
+    found = [
+        (problem.slug, problem.place and problem.place.line)
+        for problem in problems_of(*lines, "", "### Phase 1: A")
+    ]
+    assert (slug, line) == found[0]
+    assert {slug for slug, _ in found} <= {slug, "late-key"}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["# Title", "Enforce: the rules of the house"],
+        ["# Title", "Enforce:", "- the rules"],
+        ["# Title", "Enforce: strictly"],
+        ["# Title", "Enforce: no direct pushes"],
+        ["# Title", "Enforce: [the rules](rules.md)"],
+        ["# Title", "Enforced: by everyone"],
+        ["# Title", "Enforce: the rules", "---"],
+        ["# Title", "Dependencies: [Docker]", "coverage: 85", "Serial: true", "Timeout: 10m"],
+        ["# Title", "**Dependencies**: none", "Depends on: nothing", "Needs: 1"],
+        ["# Title", "dependencies [1]"],
+        ["# Title", "Build:", *FENCE],
+        ["# Title", "Buidl:", *FENCE],
+        ["# Title", "Prose.", "", "coverage: 85"],
+        ["# Title", "- coverage: 85"],
+        ["# Title", "coverage: 85", "---"],
+        ["Enforce: the rules", "", "## Overview", "Enforce: them"],
+    ],
+)
+def test_prose_below_the_title_is_left_alone(lines: list[str]) -> None:
+    """It has a single key, and whatever else a plan begins with is no mistake."""
+    plan, problems = read_markdown("\n".join([*lines, "", "### Phase 1: A"]), "plan.md")
+    assert problems == ()
+    assert not plan.enforce
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ SHARED = Path(__file__).parents[4] / "shared" / "plans"
 
 MARKDOWN = r"""
 # Everything
+enforce: true
 ## Phase 1: Build \ "it"
 dependencies: []
 requires: [cmd:make]
@@ -30,6 +31,10 @@ timeout: 1h5s
 Build: wheel
 cwd: pkg
 outputs: [dist]
+env: [CC, CFLAGS]
+modifies: [dist]
+reads: [src]
+locks: [cc]
 ```bash
 printf '%s' "a\b"
 ```
@@ -48,6 +53,9 @@ coverage: 99.5
 modifies: ["a, b"]
 reads: [c]
 locks: [db]
+coverage: Ratchet
+serialize: true
+enforce: false
 Test:
 ```
 pytest "with -k inside.py"
@@ -56,6 +64,8 @@ pytest
 ### Stream B: Two
 dependencies: [A]
 serial: true
+enforce: true
+modifies: [d]
 ## Sync: Tested
 coverage: 80
 ## Gate: Out
@@ -123,6 +133,7 @@ def test_a_toml_plan_by_hand() -> None:
     plan = sound(
         read_toml(
             """
+            enforce = true
             [gate]
             coverage = 85
             [[gate.stage]]
@@ -156,7 +167,8 @@ pytest x.py
     one, two = plan.phases
     assert (one.id, one.timeout, one.coverage, one.serial, one.states_deps) == ("1", 90, 10, True, True)
     assert [str(selector) for selector in (*one.tests, *two.tests)] == ["tests/a.py", "x.py"]
-    assert two.tests[0].place.line == 26
+    assert two.tests[0].place.line == 27
+    assert plan.enforce
     assert [sync.above for sync in plan.syncs] == [("1",)]
     assert plan.gate is not None
     assert [stage.id for stage in plan.gate.stages] == ["deploy"]
@@ -210,6 +222,20 @@ def test_allow_empty_is_a_word_or_a_list(value: str, ids: tuple[str, ...]) -> No
         ([*PHASE, "name = 3"], "bad-value", 3),
         ([*PHASE, "coverage = 101"], "bad-threshold", 3),
         ([*PHASE, "coverage = nan"], "bad-threshold", 3),
+        ([*PHASE, 'coverage = ["ratchet", "ratchet"]'], "not-one-value", 3),
+        ([*PHASE, "[[sync]]", 'after = "1"', 'coverage = "ratchet"'], "bad-threshold", 5),
+        ([*PHASE, "[gate]", 'coverage = "ratchet"'], "bad-threshold", 4),
+        ([*PHASE, "enforce = 1"], "bad-boolean", 3),
+        ([*PHASE, 'serialize = "no"'], "bad-boolean", 3),
+        (["enforce = 1", *PHASE], "bad-boolean", 1),
+        (["enforced = true", *PHASE], "unknown-key", 1),
+        (["serialize = true", *PHASE], "unknown-key", 1),
+        ([*PHASE, "[[sync]]", 'after = "1"', "enforce = true"], "unknown-key", 5),
+        (
+            [*PHASE, "[[phase.stage]]", 'crew = "build"', 'run = "x"', 'env = ["A", "B=1"]'],
+            "bad-variable",
+            6,
+        ),
         ([*PHASE, f"timeout = 0x{'f' * 9000}"], "bad-value", 3),
         ([*PHASE, 'locks = ["", "a"]'], "empty-entry", 3),
         ([*PHASE, "deps = []", "dependencies = []"], "duplicate-key", 4),

@@ -70,6 +70,47 @@ def test_ids_may_be_written_as_headings_write_them() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "threshold"),
+    [("85 %", 85.0), ("ratchet", values.RATCHET), ("Ratchet", values.RATCHET), ("none", None)],
+)
+def test_a_threshold_of_a_phase_is_a_number_or_the_ratchet(text: str, threshold: float | str | None) -> None:
+    """The word is read in any case."""
+    assert values.threshold(values.split_entries(text)) == threshold
+
+
+@pytest.mark.parametrize("text", ["ratchets", "ratchet 85", "0"])
+def test_what_is_neither_a_number_nor_the_ratchet(text: str) -> None:
+    """Nothing else is taken for one."""
+    with pytest.raises(BadValue, match="write a number above 0"):
+        values.threshold(values.split_entries(text))
+
+
+@pytest.mark.parametrize("name", ["A", "_", "CFLAGS_2", "path"])
+def test_a_variable_has_a_name(name: str) -> None:
+    """Letters, digits and `_`, with no digit first."""
+    assert values.variable(name) == name
+
+
+@pytest.mark.parametrize(
+    ("entry", "advice"),
+    [
+        ("A=1", "write `A`"),
+        ("$HOME", "write `HOME`"),
+        ("staging area", "write letters, digits and `_` alone"),
+        ("API-URL", "write letters, digits and `_` alone"),
+        ("1A", "write letters, digits and `_` alone"),
+        ("ä", "write letters, digits and `_` alone"),
+    ],
+)
+def test_what_is_no_variable_says_what_to_write(entry: str, advice: str) -> None:
+    """An assignment and a shell's spelling name the variable they mean."""
+    with pytest.raises(BadValue) as raised:
+        values.variable(entry)
+    assert raised.value.slug == "bad-variable"
+    assert str(raised.value) == f"`{entry}` is no name of an environment variable; {advice}"
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"),
     [
         ("90", 90),

@@ -104,6 +104,12 @@ def test_serial_phases_are_not_planned_in_parallel(timeline) -> None:
     assert wave.sequential == ()
 
 
+def test_phases_that_exclude_each_other_are_not_planned_in_parallel(timeline) -> None:
+    """They take turns because of a lock; it is told of 1 and 3, which could have run side by side."""
+    (wave,) = timeline("1[db] 2[db] 3", "1 w1 0 1", "2 w2 1 2", "3 w2 2 3").waves(2)
+    assert wave.sequential == (("1", "3"), ("2", "3"))
+
+
 def test_streams_count_for_their_phase(timeline) -> None:
     """The span and the work of phase 1 are those of its streams, and so is what overlaps with 2."""
     (wave,) = timeline("1 1/A 1/B 2", "1/A w1 0 2", "1/B w2 0 3", "2 w1 2 3").waves(2)

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pytest_phases.stages.log import LINE_CHARACTERS, TAIL_CHARACTERS, TAIL_LINES, WINDOW_BYTES, Log, Tail
+from pytest_phases.stages.log import (
+    LINE_CHARACTERS,
+    TAIL_CHARACTERS,
+    TAIL_LINES,
+    WINDOW_BYTES,
+    Log,
+    Tail,
+    add_note,
+)
 from pytest_phases.stages.mask import Masker
 
 
@@ -113,3 +121,27 @@ def test_a_full_disk_costs_a_warning() -> None:
         log.write(b" more")
     assert log.tail.text() == "printed more"
     assert log.warning.startswith("the log /dev/full could not be written: ")
+
+
+@pytest.mark.parametrize(
+    ("held", "holds"),
+    [
+        (None, "pytest-phases: not run\n"),
+        ("", "pytest-phases: not run\n"),
+        ("printed\n", "printed\npytest-phases: not run\n"),
+        ("no newline", "no newline\npytest-phases: not run\n"),
+    ],
+)
+def test_a_note_is_added_to_a_log(tmp_path: Path, held: str | None, holds: str) -> None:
+    """What a stage printed when it ran stays in its log, and a note has a line of its own."""
+    log = tmp_path / "1" / "log"
+    if held is not None:
+        log.parent.mkdir()
+        log.write_text(held)
+    assert add_note(log, "not run") == ""
+    assert log.read_text() == holds
+
+
+def test_a_note_that_cannot_be_added_costs_a_warning(tmp_path: Path) -> None:
+    """A folder in place of the log is named in the warning."""
+    assert add_note(tmp_path, "not run").startswith(f"the log {tmp_path} could not be written: ")

@@ -23,11 +23,14 @@ from pytest_phases.evidence import (
     ExpectedKind,
     FigureRecord,
     ItemRecord,
+    Origin,
     PartRecord,
     PhaseRecord,
     Recorded,
     RunRecord,
+    StageRecord,
     TreeEntry,
+    WaveRecord,
 )
 from pytest_phases.state.database import Database, DatabaseError
 from pytest_phases.state.schema import TABLES, VERSION
@@ -92,6 +95,8 @@ def everything() -> Recorded:
             restricted="-k 'not slow'",
             ended="2025-01-02T03:05:05Z",
             versions=(("pytest", "9.2.0"), ("coverage", "7.17")),
+            changed=(STRANGE,),
+            made=("dist/x (new)",),
         ),
         expected=frozenset(
             {
@@ -105,7 +110,7 @@ def everything() -> Recorded:
             PhaseRecord(
                 "2", "phase", "Later", State.RED, "1 failed", 2, 1.5, (("passed", 3),), (("failed", 1),), "{}"
             ),
-            PhaseRecord("1/A", "stream", STRANGE, State.GREEN),
+            PhaseRecord("1/A", "stream", STRANGE, State.GREEN, origin=Origin("r0", "2024", "7ree")),
         ),
         items=(
             ItemRecord(STRANGE, "1/A", ExpectedKind.TEST, Outcome.XFAILED, 0.25, "gw1", 2),
@@ -122,6 +127,19 @@ def everything() -> Recorded:
         ),
         conditions=("no release on a Friday", "no release on a Friday"),
         deploys=(DeployRecord("deploy", False, "exit status 2", 3.5),),
+        stages=(
+            StageRecord(
+                "2",
+                "build",
+                "c0de",
+                inputs=((STRANGE, "abab"),),
+                outputs=(("dist/x", "cdcd"),),
+                env=(("CC", ""),),
+                changed=("src/a.py",),
+                up_to_date=True,
+            ),
+        ),
+        waves=(WaveRecord(1, ("1", STRANGE), 0.5), WaveRecord(2, ("2",), 1.5)),
     )
 
 
@@ -131,10 +149,10 @@ def write(database: Database, recorded: Recorded) -> None:
     database.expect(run_id, recorded.expected)
     database.add_phases(run_id, recorded.phases)
     database.add_items(run_id, recorded.items)
-    for part in recorded.parts:
-        database.add_part(run_id, part)
-    for figure in recorded.figures:
-        database.add_figure(run_id, figure)
+    database.add_parts(run_id, recorded.parts)
+    database.add_figures(run_id, recorded.figures)
+    database.add_waves(run_id, recorded.waves)
+    database.add_stages(run_id, recorded.stages)
     database.add_tree(run_id, recorded.tree)
     database.add_conditions(run_id, recorded.conditions)
     database.add_deploys(run_id, recorded.deploys)
@@ -192,9 +210,9 @@ def test_parts_and_figures_are_replaced(database: Database) -> None:
     """A worker's data for a phase, and a threshold of a kind and id, are there once."""
     for sha256, reached in (("old", 1.0), ("new", 2.0)):
         for worker in ("gw0", "gw1"):
-            database.add_part("r1", PartRecord("1", worker, "file", sha256))
+            database.add_parts("r1", [PartRecord("1", worker, "file", sha256)])
         for kind in ("phase", "gate"):
-            database.add_figure("r1", FigureRecord("gate", kind, 85, reached, 0))
+            database.add_figures("r1", [FigureRecord("gate", kind, 85, reached, 0)])
     recorded = database.recorded("r1")
     assert recorded.parts == tuple(PartRecord("1", worker, "file", "new") for worker in ("gw0", "gw1"))
     assert recorded.figures == tuple(FigureRecord("gate", kind, 85, 2.0, 0) for kind in ("phase", "gate"))
@@ -218,6 +236,31 @@ def test_approvals_are_added_and_revoked_by_name(database: Database, path: Path)
     assert [database.revoke(name) for name in ("security", "security", STRANGE)] == [True, False, True]
     with Database.open(path, read_only=True) as other:
         assert other.approvals() == ()
+
+
+def test_a_tree_is_replaced_as_a_whole(database: Database) -> None:
+    """What is gone is gone, what has changed stays in its place, and what is new comes last."""
+    stays, changes, goes, comes = (TreeEntry(name, "file", "0") for name in ("a", STRANGE, "c", "d"))
+    database.begin(replace(RUN, run_id="r2"))
+    for run_id in ("r1", "r2"):
+        database.add_tree(run_id, [stays, changes, goes])
+    changed = replace(changes, sha256="1")
+    database.replace_tree("r1", [comes, changed, stays])
+    assert database.tree("r1") == (stays, changed, comes)
+    assert database.tree("r2") == (stays, changes, goes)
+
+
+def test_what_is_written_together_is_one_transaction(database: Database, path: Path) -> None:
+    """Nobody sees a part of it, and if one thing fails all of it is gone."""
+    with Database.open(path, read_only=True) as other:
+        with database.together():
+            database.add_items("r1", [TEST])
+            assert other.items("r1") == ()
+        assert other.items("r1") == (TEST,)
+        with pytest.raises(DatabaseError), database.together():  # noqa: PT012 - the first one succeeds
+            database.add_items("r1", [TEST])
+            database.begin(RUN)
+        assert other.items("r1") == (TEST,)
 
 
 def test_large_runs_come_back(database: Database) -> None:
@@ -351,11 +394,11 @@ def test_a_closed_database_says_so(database: Database) -> None:
 
 
 def open_both_ways(path: Path) -> list[str]:
-    """The messages of opening a file for reading and for writing, neither of which may succeed."""
+    """The messages of opening a file for reading and for writing to that very file; neither may succeed."""
     messages = []
     for read_only in (True, False):
         with pytest.raises(DatabaseError) as caught:
-            Database.open(path, read_only=read_only)
+            Database.open(path, read_only=read_only, anew=False)
         messages.append(str(caught.value))
     return messages
 
@@ -428,7 +471,10 @@ def test_a_damaged_database_is_no_traceback(
         database.begin(RUN)
         write(database, everything())
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(DatabaseError) as caught, Database.open(path, read_only=read_only) as database:
+    with (
+        pytest.raises(DatabaseError) as caught,
+        Database.open(path, read_only=read_only, anew=False) as database,
+    ):
         database.recorded("r1")
     assert str(caught.value).startswith(f"{path}: ")
     assert "move it away" in str(caught.value)
@@ -486,7 +532,7 @@ def test_a_writer_that_does_not_end_is_named(
     database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that holds the database for too long is said to be the reason."""
-    monkeypatch.setattr("pytest_phases.state.database.PATIENCE", 0.01)
+    monkeypatch.setattr("pytest_phases.state.connection.PATIENCE", 0.01)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DatabaseError, match=r"is held by another process .*; try again when"):

@@ -21,15 +21,21 @@ from pytest_phases.options import SCHEDULES
 from pytest_phases.scheduler import priority
 from pytest_phases.scheduler.core import Core
 from pytest_phases.scheduler.protocol import (
+    Acquire,
+    Acquired,
     Block,
     Event,
+    Holder,
     Item,
     ItemFinished,
     ItemKind,
     ItemsFound,
     ItemsLost,
+    Lock,
     PhaseFailed,
     Refresh,
+    Release,
+    Resume,
     Send,
     Started,
     Stopped,
@@ -65,11 +71,13 @@ class Luck:
 class Run:
     """One run of one plan; see the words on top."""
 
-    def __init__(self, case, schedule: str, workers: int, luck: Luck) -> None:
+    def __init__(self, case, schedule: str, workers: int, luck: Luck, *, external: bool = False) -> None:
+        self.case, self.holds = case, case.holds(external=external)
+        self.resumed: set[int] = set()
         self.laws, self.staged, self.luck = case.laws, case.staged, luck
         self.in_waves = schedule == "waves"
         self.random = random.Random(luck.seed)
-        self.core = Core(build(case.laws.plan), schedule)
+        self.core = Core(build(case.laws.plan), schedule, external=external)
         self.items: dict[int, Item] = {}
         self.of: dict[str, set[int]] = {unit: set() for unit in self.laws.before}
         self.waiting: set[int] = set()
@@ -101,12 +109,24 @@ class Run:
                     self.refresh(self.workers[worker], decision)
                 case Block(items):
                     self.block(items)
+                case Resume(items):
+                    self.resume(items)
+                case Lock():
+                    self.holds.say(decision)
+                case Acquire(holder, claims):
+                    assert holder not in self.holds.asked.keys() | self.holds.answered.keys()
+                    self.holds.asked[holder] = claims
+                case Release(holder):
+                    if self.holds.answered.pop(holder, None) is None:
+                        del self.holds.asked[holder]
+                        self.holds.given_up.append(holder)
                 case PhaseChanged():
                     self.change(decision)
                 case WaveClosed(number):
                     assert number == self.closed_waves + 1
                     self.closed_waves = number
                     assert all(self.states[phase].closed for phase in decision.phases)
+        self.holds.check()
         self.nobody_idles()
         self.nothing_waits_in_vain()
         self.serial_phases_are_alone()
@@ -124,8 +144,22 @@ class Run:
             self.tell(Stopped(self.time))
         else:
             at_work = [name for name, worker in self.workers.items() if worker.queue or worker.refreshing]
+            assert self.core.waiting_for_others is (bool(self.holds.asked) and not at_work)
+            if self.holds.asked and (not at_work or self.happens(0.2)):
+                self.answer(self.random.choice(list(self.holds.asked)))
+                return
             assert at_work, "the run has come to a halt"
             self.work(self.random.choice(at_work))
+
+    def answer(self, holder: Holder) -> None:
+        """Other runs have let go what was asked for, or what somebody no longer asks for."""
+        if self.holds.given_up and self.happens(0.5):
+            late = self.holds.given_up.pop()
+            if late not in self.holds.asked:
+                self.tell(Acquired(late, self.time))
+                return
+        self.holds.answered[holder] = self.holds.asked.pop(holder)
+        self.tell(Acquired(holder, self.time))
 
     def happens(self, rate: float) -> bool:
         """Whether something of this rate happens now."""
@@ -147,6 +181,7 @@ class Run:
                 self.tell(WorkerRefreshed(name, generation, self.time))
             return
         item = worker.queue.pop(0)
+        del self.holds.running[item]
         bad = self.happens(self.luck.failing)
         good = self.random.choice([Outcome.PASSED, Outcome.PASSED, Outcome.XFAILED, Outcome.SKIPPED])
         self.outcomes[item] = self.random.choice([Outcome.FAILED, Outcome.ERROR]) if bad else good
@@ -169,6 +204,8 @@ class Run:
         worker = self.workers.pop(name)
         running = worker.queue[0] if worker.queue and self.random.random() < 0.8 else None
         self.waiting.update(worker.queue)
+        for item in worker.queue:
+            del self.holds.running[item]
         if running is not None:
             self.waiting.discard(running)
             self.outcomes[running] = Outcome.FAILED
@@ -190,8 +227,13 @@ class Run:
         new += [unit for unit in changing if self.happens(0.1)]
         gone = [item for item in self.waiting if self.items[item].phase in changing and self.happens(0.05)]
         if new:
-            self.find([Item(len(self.items) + each, unit) for each, unit in enumerate(new)])
+            self.find([self.late_item(len(self.items) + each, unit) for each, unit in enumerate(new)])
         self.lose({*due, *gone})
+
+    def late_item(self, number: int, unit: str) -> Item:
+        """A test that was not there before, or not found."""
+        was = Outcome.PASSED if self.happens(0.1) else None
+        return Item(number, unit, claims=self.case.some_claims(self.random), outcome=was)
 
     def find(self, items: Iterable[Item]) -> None:
         """Items are collected."""
@@ -226,6 +268,8 @@ class Run:
             assert self.may_start(item.phase)
             built = {stage for stage in self.stages_before(number) if self.has_run(stage)}
             assert built <= worker.seen
+            assert item.outcome is None, "sent, and was resumed"
+            self.holds.send(item, worker.queue)
             self.waiting.discard(number)
             worker.queue.append(number)
         assert len(worker.queue) <= priority.MAXIMUM
@@ -260,6 +304,19 @@ class Run:
             self.waiting.discard(number)
             self.outcomes[number] = Outcome.BLOCKED
 
+    def resume(self, items: tuple[int, ...]) -> None:
+        """Items are counted with what they came to before: each once, when its phase is open."""
+        assert not self.stopped
+        assert len({self.items[number].phase for number in items}) == 1
+        for number in items:
+            item = self.items[number]
+            assert number in self.waiting
+            assert item.outcome is not None
+            assert self.states[item.phase] in (State.OPEN, State.FAILING)
+            self.waiting.discard(number)
+            self.resumed.add(number)
+            self.outcomes[number] = item.outcome
+
     def change(self, change: PhaseChanged) -> None:
         """A unit changes its state, from the one it had."""
         assert self.states.get(change.id, State.WAITING) is change.old
@@ -285,6 +342,8 @@ class Run:
         running = {self.items[item].phase for worker in self.workers.values() for item in worker.queue}
         ready = {self.items[item].phase for item in self.waiting if self.is_ready(item)}
         serial = {unit for unit in ready if unit in self.laws.group}
+        if any(self.items[item].claims for item in self.items) or any(self.holds.claims.values()):
+            ready = self.ready_in_spite_of_locks()
         holds = {
             group
             for unit, group in self.laws.group.items()
@@ -293,7 +352,7 @@ class Run:
         if holds:
             assert running or not any(self.laws.group.get(unit) in holds for unit in ready)
         elif serial:
-            assert running
+            assert running or not ready & serial
             assert ready - serial <= {UNPHASED}
         else:
             assert not ready
@@ -304,11 +363,25 @@ class Run:
             waiting = [unit for unit in self.of if self.states.get(unit, State.WAITING) is State.WAITING]
             assert not any(self.may_start(unit) for unit in waiting)
 
+    def ready_in_spite_of_locks(self) -> set[str]:
+        """The units of items that could run, as far as locks are concerned."""
+        unfinished = [item for item in self.items.values() if not self.has_ended(item.number)]
+        could = [self.items[item] for item in self.waiting if self.is_ready(item)]
+        if self.holds.external:
+            # Locks of other runs are asked for when a worker is free, and one answer may free many.
+            could = [] if self.holds.asked else could
+        return {item.phase for item in could if self.holds.could_run(item, unfinished)}
+
+    def has_ended(self, number: int) -> bool:
+        """Whether an item has an outcome, or never will have one."""
+        return number in self.outcomes or number in self.lost
+
     def is_ready(self, number: int) -> bool:
         """Whether an item could start as far as its phase and what it needs are concerned."""
         item = self.items[number]
         is_open = self.states.get(item.phase) in (State.OPEN, State.FAILING)
-        return is_open and not self.is_module(number) and all(need in self.outcomes for need in item.needs)
+        never_runs = self.is_module(number) or item.outcome is not None
+        return is_open and not never_runs and all(need in self.outcomes for need in item.needs)
 
     def serial_phases_are_alone(self) -> None:
         """Beside an item of a serial phase nothing is in any other queue."""
@@ -330,6 +403,10 @@ class Run:
         if self.stopped:
             return
         assert all(self.is_over(unit) for unit in self.of)
+        assert not self.holds.line
+        assert not self.holds.whole
+        assert not self.holds.asked
+        assert not self.holds.answered
         assert self.closed_waves == max(self.laws.wave.values())
         if not self.failed_closed:
             assert {unit: result.state for unit, result in results.items()} == {
@@ -377,13 +454,12 @@ class Run:
     def has_begun(self, unit: str) -> bool:
         """Whether an item of a unit was sent to a worker, and not all of them came back."""
         queued = {item for worker in self.workers.values() for item in worker.queue}
-        return any(
-            item in queued or self.outcomes.get(item) not in (None, Outcome.BLOCKED) for item in self.of[unit]
-        )
+        return any(item in queued or self.has_run(item) for item in self.of[unit])
 
     def has_run(self, number: int) -> bool:
         """Whether an item has ended on a worker."""
-        return self.outcomes.get(number, Outcome.BLOCKED) is not Outcome.BLOCKED
+        blocked = self.outcomes.get(number, Outcome.BLOCKED) is Outcome.BLOCKED
+        return not blocked and number not in self.resumed
 
     def is_module(self, number: int) -> bool:
         """Whether an item stands for a module that is collected later."""
@@ -412,6 +488,7 @@ class Run:
     data=st.data(),
     schedule=st.sampled_from(SCHEDULES),
     workers=st.integers(1, 8),
+    external=st.booleans(),
     luck=st.builds(
         Luck,
         seed=st.integers(0, 2**32),
@@ -422,10 +499,10 @@ class Run:
     ),
 )
 def test_every_law_holds_after_every_event(
-    cases, data: st.DataObject, schedule: str, workers: int, luck: Luck
+    cases, data: st.DataObject, schedule: str, workers: int, external: bool, luck: Luck
 ) -> None:
     """Whatever happens: order, sync points, serial turns, what was built; and the run ends."""
-    run = Run(data.draw(cases), schedule, workers, luck)
+    run = Run(data.draw(cases), schedule, workers, luck, external=external)
     for _ in range(20_000):
         if run.core.finished:
             break

@@ -7,11 +7,15 @@ from typing import Literal
 
 import pytest
 
+BLOCKED, RESUMED = "phases_blocked", "phases_resumed"
+"""The attribute of a report that tells it apart from a test's own skip."""
 
-def report_blocked(config: pytest.Config, nodeids: Iterable[str], reason: str) -> None:
+
+def report_unrun(config: pytest.Config, nodeids: Iterable[str], reason: str, mark: str) -> None:
     """Report each item as a test that was skipped in its set-up, from first to last call.
 
-    pytest forgets that a test had failed when it is skipped; a blocked one stays in what `--lf` runs.
+    `mark` is `BLOCKED` or `RESUMED`. pytest forgets that a test had failed when it is skipped; one that
+    was not run stays in what `--lf` runs.
     """
     hook = config.hook
     last_failed = getattr(config.pluginmanager.getplugin("lfplugin"), "lastfailed", {})
@@ -20,10 +24,10 @@ def report_blocked(config: pytest.Config, nodeids: Iterable[str], reason: str) -
         path, _, names = nodeid.partition("::")
         location = (path, None, names.replace("::", "."))
         hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
-        hook.pytest_runtest_logreport(
-            report=_report(nodeid, location, "setup", (path, 0, f"Skipped: {reason}"))
-        )
-        hook.pytest_runtest_logreport(report=_report(nodeid, location, "teardown", None))
+        skip = _report(nodeid, location, "setup", (path, 0, f"Skipped: {reason}"))
+        for report in (skip, _report(nodeid, location, "teardown", None)):
+            setattr(report, mark, True)
+            hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
     last_failed.update(failed_before)
 
@@ -34,7 +38,7 @@ def _report(
     when: Literal["setup", "teardown"],
     longrepr: tuple[str, int, str] | None,
 ) -> pytest.TestReport:
-    report = pytest.TestReport(
+    return pytest.TestReport(
         nodeid=nodeid,
         location=location,
         keywords={},
@@ -42,5 +46,3 @@ def _report(
         longrepr=longrepr,
         when=when,
     )
-    report.phases_blocked = True  # type: ignore[attr-defined]  # told apart from a test's own skip by this
-    return report

@@ -1,0 +1,1 @@
+"""What of an earlier run need not run again, decided from evidence."""
