@@ -161,9 +161,10 @@ class Dependency:
     """One thing that the outcome of a phase or stream depends on.
 
     `name` is a path relative to the rootdir, a distribution, or a key of the definition; `digest` what
-    it was: the sha256 of a file (of `imported` ones that of what stands outside functions, empty for
-    a file that was not there), the version of a distribution. Of kind `unknown`, `name` says why it
-    cannot be told what else the outcome depends on, and `digest` is that of the whole tree.
+    it was: the sha256 of a file (of `imported` ones that of what stands outside functions before it,
+    empty for a file that changed while the phase ran), `absent` or `changed` in a word, the version of a
+    distribution. Of kind `unknown`, `name` says why it cannot be told what else the outcome depends on,
+    and `digest` is that of the whole tree.
     """
 
     phase: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -15,12 +15,14 @@ from _pytest._io import TerminalWriter
 
 from pytest_phases.events import Decision, GateResult, RunResult, State
 from pytest_phases.evidence import DeployRecord
+from pytest_phases.stages.items import NOT_RECORDED
 
 if TYPE_CHECKING:
     from pytest_phases.adapters.run import Run
     from pytest_phases.gate.keeper import Keeper
     from pytest_phases.gate.record import Recorder
     from pytest_phases.model import Plan, Stage
+    from pytest_phases.occupying import Occupied
 
 _HOOK = "pytest_phases_gate_check"
 
@@ -29,7 +31,8 @@ class Finish:
     """Ends the run when pytest ends the session, before the summary is written.
 
     `keeper` is None where there is no plan: then there is no gate. `workers` is how many there were,
-    `notes` is what to tell of the folder that the run is written down in.
+    `occupied` is what to tell of the folder that the run is written down in, `unrecorded` asks others
+    what they could not write.
     """
 
     workers = 1
@@ -40,19 +43,36 @@ class Finish:
         run: Run,
         recorder: Recorder,
         keeper: Keeper | None,
-        notes: tuple[str, ...] = (),
+        occupied: Occupied,
     ) -> None:
         self._config = config
         self._run = run
         self.recorder = recorder
         self._keeper = keeper
-        self._notes = notes
+        self.unrecorded: Callable[[], tuple[str, ...]] = tuple
+        self._unwritten: list[str] = []
+        self._occupied = occupied
         self._deployed = False
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what could not be written of a stage."""
+        self._unwritten += [str(text) for key, text in report.user_properties if key == NOT_RECORDED]
+
+    @pytest.hookimpl
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say in one line what is not written down; a warning of Python's might be an error."""
+        own = (self.recorder.problem, self._occupied.problem, self._run.problem)
+        problems = [text for text in (*own, *self.unrecorded(), *self._unwritten) if text]
+        if problems:
+            what = "this run is not recorded" if self.recorder.problem else "not all of this run is recorded"
+            more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
+            terminalreporter.write_line(f"warning: {what}: {problems[0]}{more}", yellow=True)
 
     @pytest.hookimpl
     def pytest_report_header(self) -> list[str]:
         """What an earlier run left behind, and what was done about it."""
-        return [f"phases: {note}" for note in self._notes]
+        return [f"phases: {note}" for note in (*self._occupied.notes, self.recorder.set_aside) if note]
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from pytest_phases.stages.outputs import recover
-from pytest_phases.state.runlock import Active, RunLock
+from pytest_phases.state.runlock import LOCK, Active, RunLock
 
 
-def occupy(config: pytest.Config, folder: Path, run_id: str) -> tuple[str, ...]:
-    """Take `folder` (`.phases`) for this run until pytest ends; what is worth knowing of it, in lines.
+@dataclass(frozen=True, slots=True)
+class Occupied:
+    """What an earlier run left in a folder, in lines, and why it could not be kept from others."""
+
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def occupy(config: pytest.Config, folder: Path, run_id: str) -> Occupied:
+    """Take `folder` (`.phases`) for this run until pytest ends.
 
     Raises UsageError where another run has it. A folder that cannot be written keeps no run from
-    running: then there is a line that says so.
+    running.
     """
     lock = RunLock(folder, run_id)
     try:
         active = lock.acquire(config.option.phases_wait)
     except OSError as error:
-        return (f"{folder} cannot be written, so nothing of this run is recorded: {error.strerror or error}",)
+        return Occupied(problem=f"{folder / LOCK} cannot be locked: {error.strerror or error}")
     if active is not None:
         raise pytest.UsageError(_refusal(folder, active))
     config.add_cleanup(lock.release)
-    return tuple(_left_behind(config.rootpath, folder))
+    return Occupied(tuple(_left_behind(config.rootpath, folder)))
 
 
 def _refusal(folder: Path, active: Active) -> str:

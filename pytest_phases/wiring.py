@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_phases.finish import Finish
     from pytest_phases.gate.keeper import Keeper
     from pytest_phases.gate.record import Recorder
+    from pytest_phases.occupying import Occupied
     from pytest_phases.settings import Settings
     from pytest_phases.table import Table
 
@@ -39,7 +40,7 @@ def configure(config: pytest.Config) -> PhaseCollection | None:
     from pytest_phases.planning import make_settings, prepare
 
     settings = make_settings(config)
-    keeper, recorder, notes = _evidence(config, settings)
+    keeper, recorder, occupied = _evidence(config, settings)
     resuming = None
     if keeper is not None:
         from pytest_phases.resuming import Resuming, last_stages
@@ -53,7 +54,7 @@ def configure(config: pytest.Config) -> PhaseCollection | None:
         recorder,
         _locker(config),
     )
-    finish = Finish(config, run, recorder, keeper, notes)
+    finish = Finish(config, run, recorder, keeper, occupied)
     if options.has_workers(config):
         _controller(config, run, finish)
         return None
@@ -258,6 +259,7 @@ def _observe(config: pytest.Config, run: Run, finish: Finish, workers: int) -> N
     _register(config, "phases-finish", finish)
     folder = config.rootpath / run.settings.phases_dir
     status = StatusFile(folder, lambda phase: expected(run.nodeids(phase)), typical)
+    finish.unrecorded = lambda: (status.files.problem, run.locker.problem if run.locker else "")
     _register(config, "phases-status", status)
     _register(config, "phases-locks", LocksFile(status.files))
     if config.pluginmanager.hasplugin("terminalreporter"):
@@ -266,25 +268,25 @@ def _observe(config: pytest.Config, run: Run, finish: Finish, workers: int) -> N
         _register(config, "phases-terminal", observer)
 
 
-def _evidence(config: pytest.Config, settings: Settings) -> tuple[Keeper | None, Recorder, tuple[str, ...]]:
+def _evidence(config: pytest.Config, settings: Settings) -> tuple[Keeper | None, Recorder, Occupied]:
     """Where the run is written down, who keeps the gate of its plan, and what is worth knowing of both.
 
     Raises UsageError where another run is active in the same folder.
     """
     from pytest_phases.evidence import RunRecord
     from pytest_phases.gate.record import Recorder, now
+    from pytest_phases.occupying import Occupied, occupy
 
     folder = config.rootpath / settings.phases_dir
     if not settings.plan.file or options.runs_nothing(config.option):
-        return None, Recorder(folder, RunRecord(settings.run_id, now(), "", ""), ""), ()
+        return None, Recorder(folder, RunRecord(settings.run_id, now(), "", ""), ""), Occupied()
     from pytest_phases.gate.keeper import Keeper
-    from pytest_phases.occupying import occupy
 
-    notes = occupy(config, folder, settings.run_id)
+    occupied = occupy(config, folder, settings.run_id)
     keeper = Keeper(config.rootpath, folder, settings.plan_path, settings.run_id)
     recorder = Recorder(folder, keeper.run, settings.plan_path)
     recorder.open(keeper.tree.entries, keep=config.option.phases_resume is not None)
-    return keeper, recorder, notes
+    return keeper, recorder, occupied
 
 
 _NAMES = ("xdist", "errors", "finish", "status", "locks", "terminal")

@@ -70,6 +70,9 @@ class Witness(Protocol):
     def closed(self, phase: str, test_files: Iterable[str]) -> None:
         """Nothing of a phase or stream runs any more."""
 
+    def finish(self) -> str:
+        """Wait until all of it is written down; what went wrong, in words, empty if nothing did."""
+
 
 class Record(Protocol):
     """Where a run is written down."""

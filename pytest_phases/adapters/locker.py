@@ -29,10 +29,14 @@ class SharedLocks(Protocol):
 
 
 class Locker:
-    """Asks again and again for what could not be had at once; `wake` is called when something was granted."""
+    """Asks again and again for what could not be had at once; `wake` is called when something was granted.
+
+    `problem` says why locks do not hold across runs after all, empty while they do.
+    """
 
     def __init__(self, locks: SharedLocks) -> None:
         self.wake: Callable[[], None] = _nobody
+        self.problem = ""
         self._locks = locks
         self._wanted: dict[Holder, tuple[Claim, ...]] = {}
         self._granted: deque[Holder] = deque()
@@ -88,11 +92,19 @@ class Locker:
 
     def _try(self) -> bool:
         """Try for everybody once, in the order in which they asked."""
-        got = [holder for holder, claims in self._wanted.items() if self._locks.try_acquire(holder, claims)]
+        got = [holder for holder, claims in self._wanted.items() if self._got(holder, claims)]
         for holder in got:
             del self._wanted[holder]
         self._granted.extend(got)
         return bool(got)
+
+    def _got(self, holder: Holder, claims: tuple[Claim, ...]) -> bool:
+        try:
+            return self._locks.try_acquire(holder, claims)
+        except OSError as error:
+            # Nobody can lock anything there: waiting would never end.
+            self.problem = f"locks hold in this run alone: {error}"
+            return True
 
 
 def _nobody() -> None:

@@ -57,7 +57,8 @@ class Run:
 
     Decisions that need no worker (blocked items, changes of phases) are carried out here; the
     others wait in `take_orders` for the adapter, in the order in which they were decided. `total`
-    counts the items, `over` says that nothing more will run. `locker` is None unless locks hold across runs.
+    counts the items, `over` says that nothing more will run, `problem` what could not be found out.
+    `locker` is None unless locks hold across runs.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Run:
         self.locker = locker
         self.figures: list[Figure] = []
         self._record = record
+        self.problem = ""
         self.total = 0
         self.over = False
         self._config = config
@@ -176,6 +178,8 @@ class Run:
         self.tell(Stopped(self.now()))
         if self._plan.judge is not None:
             self._tell_figure(self._plan.judge.close())
+        if self._plan.witness is not None:
+            self.problem = self._plan.witness.finish()
         return RunResult(
             self.settings.run_id,
             self.settings.schedule,

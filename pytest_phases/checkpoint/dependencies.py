@@ -58,10 +58,11 @@ class Dependencies:
 
     def ran(self, phase: str, worker: str) -> None:
         """A worker has run an item of a phase: it will tell what that was."""
-        if phase not in self._phases:
+        seen = self._seen(phase)
+        if not seen.ran and seen.test_files is None:
             # From now on a run that is killed leaves behind what can be known of this phase.
             self._do(lambda: self._write(tuple(self._begun(phase))))
-        self._seen(phase).ran.add(worker)
+        seen.ran.add(worker)
 
     def traced(  # noqa: PLR0917 - the fields of a message
         self,

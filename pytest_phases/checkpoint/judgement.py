@@ -204,24 +204,30 @@ class Judgement:
 
     def _dependencies(self, unit: str, origin: Origin) -> tuple[DependencyState, tuple[str, ...]]:
         """The first of what must be green before a unit opens that does not stay so, and why."""
+        seen: set[str] = set()
         for needed in self.graph.opens_after(self.graph.nodes[unit]):
-            for state, reason in self._obstacles(needed, origin):
+            for state, reason in self._obstacles(needed, origin, seen):
                 return state, (reason,)
         return DependencyState.RESUMED, ()
 
-    def _obstacles(self, node_id: str, origin: Origin) -> Iterator[tuple[DependencyState, str]]:
-        """What of a node does not stay as it was in the run `origin`."""
+    def _obstacles(
+        self, node_id: str, origin: Origin, seen: set[str]
+    ) -> Iterator[tuple[DependencyState, str]]:
+        """What of a node does not stay as it was in the run `origin`, but for what was looked at before."""
+        if node_id in seen:
+            return
+        seen.add(node_id)
         node = self.graph.nodes[node_id]
         if node.kind is Kind.SYNC:
             for above in (*node.after, *node.needs):
-                for state, reason in self._obstacles(above, origin):
+                for state, reason in self._obstacles(above, origin, seen):
                     yield state, f"{reason}, above {node}" if ", above " not in reason else reason
             return
         for each in (node_id, *node.parts):
             if self.is_idle(each):
                 # Nothing of it runs: it is as what it needs.
                 for needed in self.graph.opens_after(self.graph.nodes[each]):
-                    yield from self._obstacles(needed, origin)
+                    yield from self._obstacles(needed, origin, seen)
                 continue
             verdict = self.verdict(each)
             if verdict.kept is not Action.RESUME or verdict.checkpoint is None:

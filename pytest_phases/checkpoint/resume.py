@@ -75,9 +75,11 @@ class _Resuming:
 
     def __init__(self, judgement: Judgement) -> None:
         self._judgement = judgement
-        self._decided = {
-            unit: judgement.verdict(unit) for unit in judgement.units if not judgement.is_idle(unit)
-        }
+        busy = [unit for unit in judgement.units if not judgement.is_idle(unit)]
+        # What is needed comes first, or a long chain would be as many calls deep.
+        for unit in sorted(busy, key=lambda unit: -judgement.graph.nodes[unit].height):
+            judgement.verdict(unit)
+        self._decided = {unit: judgement.verdict(unit) for unit in busy}
         self._resumed = tuple(self._with(Action.RESUME))
         self._rest = tuple(self._with(Action.REST))
 

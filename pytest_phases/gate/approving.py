@@ -57,7 +57,7 @@ def revoke(root: Path, folder: Path, name: str) -> None:
 def _existing(folder: Path) -> Database:
     """The database of a run; nothing is made where there was none."""
     Database.open(folder / NAME, read_only=True).close()
-    return Database.open(folder / NAME)
+    return Database.open(folder / NAME, anew=False)
 
 
 def _write(root: Path, folder: Path, database: Database) -> None:

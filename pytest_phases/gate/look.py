@@ -24,7 +24,7 @@ COVERAGE_DATA = "coverage/phases.coverage"
 """Where the combined coverage data lies, below `.phases`."""
 
 LEFT_BY_RUNS = (
-    *(".gitignore", STATUS, LOCKS, LOCK, HOLDER, "logs", "nested", "interrupted", "running"),
+    *(".gitignore", STATUS, LOCKS, LOCK, HOLDER, f"{HOLDER}.new", "logs", "nested", "interrupted", "running"),
     *(PARTS, COVERAGE_DATA),
     *(NAME, f"{NAME}-wal", f"{NAME}-shm", f"{NAME}-journal", VERDICT, STATEMENT),
 )

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.terminal import TerminalReporter
 
 from pytest_phases.events import (
     ItemEnded,
@@ -225,13 +224,6 @@ class StatusFile:
         """The last word of a run that pytest could not bring to its end."""
         if self._run is not None and self._state == "running":
             self._finish("interrupted")
-
-    @pytest.hookimpl
-    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Say so where the file could not be written; a warning of Python's might be an error."""
-        if self.files.problem:
-            text = f"warning: the status of this run is not recorded: {self.files.problem}"
-            terminalreporter.write_line(text, yellow=True)
 
     def _add(self, task: _Task) -> None:
         self._progress[task.id] = _Progress()

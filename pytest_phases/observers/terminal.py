@@ -45,6 +45,7 @@ _STATUS = {
 }
 _WIDEST_NAME = 40
 _NAMED_PAIRS = 3
+_UP_TO_DATE = ("phases", "up to date")
 # From -qq on pytest leaves out its own last line.
 _QUIET = -1
 
@@ -137,6 +138,13 @@ class TerminalObserver:
             if getattr(report, mark, False) and report.skipped:
                 return status
         return None
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A line for each stage that need not run."""
+        if _UP_TO_DATE in report.user_properties and report.when == "call":
+            _, phase, stage = report.nodeid.rsplit("::", 2)
+            self._line(f"phase {phase}: stage {stage} is up to date")
 
     def _line(self, text: str, color: str | None = None) -> None:
         if self._reporter.verbosity >= 0:

@@ -70,7 +70,8 @@ class Core:
         """
         self._out: list[Decision] = []
         self._life = Lifecycle(graph, in_waves=schedule == "waves", emit=self._out.append)
-        self._life.items.uncleared.update(uncleared)
+        self._items = self._life.items
+        self._items.uncleared.update(uncleared)
         self._life.unjudged.update(judged)
         self._workers: dict[str, WorkerState] = {}
         self._running = 0
@@ -97,7 +98,7 @@ class Core:
         self._life.now = event.time
         self._handlers[type(event)](event)
         self._life.settle()
-        if self._grants.active:
+        if self._items.have_claims:
             self._grants.tidy(self._at_work)
         self._hand_out(getattr(event, "worker", None))
         return tuple(map(self._with_agents, self._out))
@@ -151,7 +152,7 @@ class Core:
         """The numbers of all tests and stages that were not given to a worker yet."""
         return [
             number
-            for number, entry in self._life.items.entries.items()
+            for number, entry in self._items.entries.items()
             if entry.progress in (Progress.HELD, Progress.READY) and entry.item.kind is not ItemKind.MODULE
         ]
 
@@ -195,23 +196,23 @@ class Core:
         self._running -= len(worker.queue)
         for number in worker.queue:
             self._grants.free(number)
-        self._life.items.put_back(number for number in worker.queue if number != event.running)
+        self._items.put_back(number for number in worker.queue if number != event.running)
         if event.running is not None:
-            self._life.items.finish(event.running, Outcome.FAILED)
+            self._items.finish(event.running, Outcome.FAILED)
 
     def _items_found(self, event: ItemsFound) -> None:
-        self._life.items.add(event.items, stopped=self._life.stopped)
+        self._items.add(event.items, stopped=self._life.stopped)
 
     def _items_lost(self, event: ItemsLost) -> None:
-        self._life.items.lose(event.items)
+        self._items.lose(event.items)
 
     def _item_finished(self, event: ItemFinished) -> None:
         worker = self._workers[event.worker]
         del worker.queue[event.item]
         self._running -= 1
-        if self._grants.active:
+        if self._items.have_claims:
             self._grants.free(event.item)
-        self._life.items.finish(event.item, event.outcome, event.duration)
+        self._items.finish(event.item, event.outcome, event.duration)
         if not worker.queue:
             self._leave(worker)
 
@@ -247,20 +248,21 @@ class Core:
         told = self._workers.get(told_by) if told_by is not None else None
         if told is not None and told.queue and not self._holds_enough(told):
             serving.append(told)
-        self._hand_out_to(serving)
-        while self._is_stuck() and self._grants.give_way():
+        if serving:
+            self._hand_out_to(serving)
+        while self._items.have_claims and self._is_stuck() and self._grants.give_way():
             self._hand_out_to(list(self._workers.values()))
 
     def _hand_out_to(self, serving: list[WorkerState]) -> None:
-        while serving and (self._life.items.with_ready or self._life.awaiting):
+        while serving and (self._items.with_ready or self._life.awaiting):
             # One round gives each worker one batch, so that the first does not take it all.
             serving = [worker for worker in serving if self._serve(worker)]
 
     def _is_stuck(self) -> bool:
         """Whether workers have nothing to do but wait for claims that nobody will let go."""
-        if not self._grants.active or not self._workers or self._running or self._grants.outstanding:
+        if self._running or self._grants.outstanding:
             return False
-        return not any(worker.refreshing for worker in self._workers.values())
+        return any(not worker.refreshing for worker in self._workers.values())
 
     def _serve(self, worker: WorkerState) -> bool:
         if worker.refreshing or self._holds_enough(worker):
@@ -272,7 +274,7 @@ class Core:
             worker.refreshing = True
             self._out.append(Refresh(worker.name, self._life.generation))
             return True
-        if node.locked and not (node.ready and self._life.items.is_stage(node.ready[0])):
+        if node.locked and not (node.ready and self._items.is_stage(node.ready[0])):
             number = self._grants.next(node, len(self._workers), idle=not worker.queue)
             if number is not None:
                 return self._send_locked(worker, node, number)
@@ -281,7 +283,7 @@ class Core:
         if not count:
             return False
         self._begin(worker, node)
-        self._send(worker, self._life.items.take(node, count))
+        self._send(worker, self._items.take(node, count))
         return True
 
     def _send_locked(self, worker: WorkerState, node: NodeState, number: int) -> bool:
@@ -289,7 +291,7 @@ class Core:
         if worker.queue:
             return False
         self._begin(worker, node, number)
-        self._life.items.take_locked(number)
+        self._items.take_locked(number)
         self._send(worker, (number,))
         return True
 
@@ -298,7 +300,7 @@ class Core:
         if not worker.queue or worker.node is None:
             return False
         last = next(reversed(worker.queue))
-        return self._life.items.goes_alone(last) or priority.enough(worker.node, len(worker.queue))
+        return self._items.goes_alone(last) or priority.enough(worker.node, len(worker.queue))
 
     def _begin(self, worker: WorkerState, node: NodeState, number: int | None = None) -> None:
         """A worker gets something of a node; `number` has claims of its own."""
@@ -309,7 +311,7 @@ class Core:
         node.agents.add(worker.name)
         if node.node.serial:
             self._exclusive = self._group(node)
-        if self._grants.active:
+        if self._items.have_claims:
             self._grants.sent(node, number, worker.name)
 
     def _send(self, worker: WorkerState, items: tuple[int, ...]) -> None:
@@ -324,7 +326,7 @@ class Core:
         idle = not worker.queue
         able = [
             state
-            for state in (*self._life.items.with_ready.values(), *self._settling())
+            for state in (*self._items.with_ready.values(), *self._settling())
             if state.generation <= worker.generation or idle
         ]
         serial = [state for state in able if state.node.serial]
@@ -340,12 +342,12 @@ class Core:
     def _serial_waits(self) -> bool:
         """Whether a serial node has items that nothing but its turn holds up."""
         return any(
-            state.node.serial and not (self._grants.active and self._grants.is_held_up(state))
-            for state in self._life.items.with_ready.values()
+            state.node.serial and not (self._items.have_claims and self._grants.is_held_up(state))
+            for state in self._items.with_ready.values()
         )
 
     def _choose(self, nodes: list[NodeState], worker: WorkerState) -> NodeState | None:
-        if self._grants.active:
+        if self._items.have_claims:
             workers, idle = len(self._workers), not worker.queue
             nodes = [state for state in nodes if self._grants.allow(state, workers, idle=idle)]
             nodes = [state for state in nodes if self._grants.are_there_for(state)] or nodes
@@ -353,7 +355,7 @@ class Core:
 
     def _at_work(self) -> set[str]:
         """The nodes of which workers have items."""
-        entries = self._life.items.entries
+        entries = self._items.entries
         return {entries[number].item.phase for worker in self._workers.values() for number in worker.queue}
 
     def _group(self, state: NodeState) -> str:

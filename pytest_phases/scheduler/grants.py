@@ -49,11 +49,6 @@ class Grants:
         self._external = external
         self._turn = turn
 
-    @property
-    def active(self) -> bool:
-        """Whether anything at all has claims in this run."""
-        return self._life.items.have_claims
-
     # What may be sent ---------------------------------------------------------------------
 
     def allow(self, state: NodeState, workers: int, *, idle: bool) -> bool:

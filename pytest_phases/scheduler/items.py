@@ -76,7 +76,7 @@ class Items:
             state.busy += duration
             state.finished += 1
         state.ran_stage |= entry.item.kind is ItemKind.STAGE
-        self._count(entry, outcome)
+        self._count(entry, state, outcome)
         self._changed(state)
 
     def resume(self, state: NodeState, entries: Iterable[Entry]) -> bool:
@@ -96,7 +96,7 @@ class Items:
         for entry, _ in resumed:
             entry.progress = Progress.DONE
         for entry, outcome in resumed:
-            self._count(entry, outcome)
+            self._count(entry, state, outcome)
         return bool(resumed)
 
     def put_back(self, numbers: Iterable[int]) -> None:
@@ -181,16 +181,15 @@ class Items:
             self.have_claims = True
         return entry
 
-    def _take_off_board(self, entry: Entry, progress: Progress) -> NodeState:
-        """An item is over; return its node."""
-        entry.progress = progress
-        state, item = self.node_of(entry), entry.item
+    @staticmethod
+    def _take_off_board(entry: Entry, state: NodeState, progress: Progress) -> None:
+        """An item of a node is over."""
+        entry.progress, item = progress, entry.item
         state.unfinished -= 1
         if item.claims and item.outcome is None:
             state.demands[item.claims] -= 1
             if not state.demands[item.claims]:
                 del state.demands[item.claims]
-        return state
 
     def _connect(self, entry: Entry) -> None:
         """Let an item wait for those it needs, which may stand after it and may be over already."""
@@ -206,8 +205,9 @@ class Items:
 
     def _make_ready(self, entry: Entry) -> None:
         item = entry.item
-        never_runs = item.kind is ItemKind.MODULE or item.outcome is not None
-        if entry.progress is not Progress.HELD or entry.unmet or never_runs:
+        if entry.progress is not Progress.HELD or entry.unmet:
+            return
+        if item.kind is ItemKind.MODULE or item.outcome is not None:
             return
         entry.progress = Progress.READY
         state = self.node_of(entry)
@@ -230,9 +230,9 @@ class Items:
             state.ready.remove(entry.item.number)
         self.note_ready(state)
 
-    def _count(self, entry: Entry, outcome: Outcome) -> None:
+    def _count(self, entry: Entry, state: NodeState, outcome: Outcome) -> None:
         """An item has ended with an outcome: release or block what needs it."""
-        state = self._take_off_board(entry, Progress.DONE)
+        self._take_off_board(entry, state, Progress.DONE)
         state.count(entry.item.kind, outcome)
         if outcome.bad:
             self._failed(state)
@@ -243,7 +243,9 @@ class Items:
                 self._make_ready(self.entries[number])
 
     def _count_blocked(self, entry: Entry) -> None:
-        self._take_off_board(entry, Progress.DONE).count(entry.item.kind, Outcome.BLOCKED)
+        state = self.node_of(entry)
+        self._take_off_board(entry, state, Progress.DONE)
+        state.count(entry.item.kind, Outcome.BLOCKED)
 
     def _block_dependents(self, entry: Entry, reason: str) -> None:
         """What needs an item that has not passed is blocked, and so is what needs that."""
@@ -266,7 +268,7 @@ class Items:
         for entry in dropped:
             if entry.progress is Progress.READY:
                 self._take_out(entry)
-            self._take_off_board(entry, Progress.GONE)
+            self._take_off_board(entry, self.node_of(entry), Progress.GONE)
         for entry in dropped:
             self._block_dependents(entry, f"blocked by {entry.item.name} (no longer collected)")
         for entry in dropped:

@@ -201,8 +201,9 @@ class Lifecycle:
             self.items.lose(missing)
 
     def _end_if_done(self, state: NodeState) -> None:
-        waits = state.node.id in self.awaiting or not self.items.is_cleared(state)
-        if not state.is_open or waits or state.unfinished or state.open_parts:
+        if state.unfinished or state.open_parts or not state.is_open:
+            return
+        if state.node.id in self.awaiting or not self.items.is_cleared(state):
             return
         total = self._sum(state, lambda each: each.tests + each.stages)
         proven = total[Outcome.PASSED] + total[Outcome.XFAILED] or state.node.kind is Kind.SYNC

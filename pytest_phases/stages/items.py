@@ -23,6 +23,9 @@ from pytest_phases.stages.process import Command, Ending, run
 STAGE_ENDED = pytest.StashKey[Callable[[StageRecord], None]]()
 """In the stash of the config: who is told of each stage that has ended well, or is up to date."""
 
+NOT_RECORDED = "phases: not recorded"
+"""The key of a user property that says what of a stage could not be written."""
+
 UP_TO_DATE = ("phases", "up to date")
 """Among the `user_properties` of the report of a stage that was not run."""
 
@@ -114,7 +117,7 @@ class StageItem(pytest.Item):
         else:
             self._tell("up to date")
             self.user_properties.append(UP_TO_DATE)
-            self._warn(add_note(command.log, "up to date; nothing was run (--phases-force runs it)"))
+            self._not_recorded(add_note(command.log, "up to date; nothing was run (--phases-force runs it)"))
             self._hand_over(attempt.up_to_date())
 
     def _run(self, attempt: Attempt, command: Command) -> StageRecord:
@@ -126,10 +129,12 @@ class StageItem(pytest.Item):
             raise
         if not ending.ok:
             aside = self._abandon(attempt, command)
+            self._not_recorded(ending.unwritten)
             self._warn(ending.warning)
             raise StageFailed(ending, aside)
         record = attempt.ended_well()
-        self._warn(ending.warning, *attempt.problems)
+        self._not_recorded(ending.unwritten, *attempt.problems)
+        self._warn(ending.warning)
         return record
 
     def _abandon(self, attempt: Attempt, command: Command) -> str:
@@ -151,8 +156,13 @@ class StageItem(pytest.Item):
     def _tell(self, what: str) -> None:
         self.add_report_section("call", "phases", f"stage {self.stage.id}: {what}\n")
 
-    def _warn(self, *problems: str) -> None:
+    def _not_recorded(self, *problems: str) -> None:
+        """Let the run say so, in its own words: a warning of Python's might be an error."""
         text = "; ".join(filter(None, problems))
+        if text:
+            self.user_properties.append((NOT_RECORDED, text))
+
+    def _warn(self, text: str) -> None:
         if text:
             warnings.warn(pytest.PytestWarning(f"{self.nodeid}: {text}"), stacklevel=1)
 

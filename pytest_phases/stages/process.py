@@ -43,7 +43,8 @@ class Ending:
     One of `exit_code` and `signal` is set if its script ended by itself or was ended; `problem`
     says why there is no such end, or that it is none of the script's doing. `tail` holds the last
     lines it printed, secrets masked; `left` the processes (`1234 sleep`) that it left running and
-    that were ended; `warning` what went wrong beside it and does not make it fail.
+    that were ended; `warning` what went wrong beside it and does not make it fail, `unwritten` what of
+    its log could not be written.
     """
 
     exit_code: int | None = None
@@ -54,6 +55,7 @@ class Ending:
     tail: str = ""
     left: tuple[str, ...] = ()
     warning: str = ""
+    unwritten: str = ""
 
     @property
     def ok(self) -> bool:
@@ -92,8 +94,7 @@ def run(command: Command, echo: Callable[[bytes], None] | None = None) -> Ending
         ending = _ending(supervision.report, command.timeout)
         for note in _notes(ending):
             log.note(note)
-        warnings = filter(None, (ending.warning, log.warning))
-        return replace(ending, tail=log.tail.text(), warning="; ".join(warnings))
+        return replace(ending, tail=log.tail.text(), unwritten=log.warning)
 
 
 def _ending(report: Report, timeout: float | None) -> Ending:

@@ -79,6 +79,7 @@ def _read_pairs(of: type) -> Callable[[Value], tuple[tuple[str, Any], ...]]:
 
 
 def word(of: type[Enum]) -> Kind:
+    """One of the words of an enumeration."""
     words = {each.value: each for each in of}
 
     def read(value: Value) -> Enum:
@@ -90,6 +91,7 @@ def word(of: type[Enum]) -> Kind:
 
 
 def optional(kind: Kind) -> Kind:
+    """The same, or None."""
     return Kind(
         kind.sql.removesuffix(" NOT NULL"),
         lambda value: None if value is None else kind.write(value),
@@ -98,6 +100,7 @@ def optional(kind: Kind) -> Kind:
 
 
 def pairs(of: type) -> Kind:
+    """Pairs of a name and a value of this type, as a JSON object."""
     return Kind("TEXT NOT NULL", lambda pairs: _write_json(dict(pairs)), _read_pairs(of))
 
 

@@ -15,6 +15,7 @@ from pytest_phases.events import Outcome
 from pytest_phases.evidence import (
     ApprovalRecord,
     Dependency,
+    ExpectedKind,
     FigureRecord,
     ItemRecord,
     PartRecord,
@@ -25,6 +26,7 @@ from pytest_phases.evidence import (
     TreeEntry,
 )
 from pytest_phases.state import columns, schema
+from pytest_phases.state.columns import Value
 from pytest_phases.state.connection import RUN_FIRST, DatabaseError, told
 from pytest_phases.state.schema import Record, Table
 
@@ -122,15 +124,35 @@ class History:
             return self._of_run(schema.RUN, plan_file, "plan_file")[::-1]
 
     def last_stages(self, plan_file: str | None = None) -> tuple[StageRecord, ...]:
-        """Of each stage that has ever ended well, in runs of this plan or of all, the last record."""
+        """Of each stage that ended well when it ran last, in runs of this plan or of all, the last record."""
+        plan = None if plan_file is None else columns.TEXT.write(plan_file)
         last = (
-            'SELECT max("stage".rowid) FROM "stage" JOIN "run" ON "run"."run_id" = "stage"."run" '
+            'SELECT "run".rowid, max("stage".rowid) FROM "stage" '
+            'JOIN "run" ON "run"."run_id" = "stage"."run" '
             'WHERE ?1 IS NULL OR "run"."plan_file" = ?1 GROUP BY "stage"."phase", "stage"."stage"'
         )
-        plan = None if plan_file is None else columns.TEXT.write(plan_file)
         with self._transaction() as connection:
-            query = f"{schema.STAGE.columns_of} WHERE rowid IN ({last}) ORDER BY rowid"
-            return tuple(map(schema.STAGE.read, connection.execute(query, (plan,))))
+            badly = self._ended_badly(plan)
+            runs = {row: run for run, row in connection.execute(last, (plan,))}
+            query = f"{schema.STAGE.columns_of} WHERE rowid = ?"
+            records = {
+                row: schema.STAGE.read(connection.execute(query, (row,)).fetchone()) for row in sorted(runs)
+            }
+        return tuple(
+            stage for row, stage in records.items() if runs[row] >= badly.get((stage.phase, stage.stage), 0)
+        )
+
+    def _ended_badly(self, plan: Value) -> Mapping[tuple[str, str], int]:
+        """The last run in which a stage ended badly, by phase and stage."""
+        query = (
+            'SELECT "item"."phase", "item"."nodeid", max("run".rowid) FROM "item" '
+            'JOIN "run" ON "run"."run_id" = "item"."run" '
+            'WHERE (?1 IS NULL OR "run"."plan_file" = ?1) AND "item"."kind" = ?2 '
+            'AND "item"."outcome" IN (?3, ?4) GROUP BY "item"."phase", "item"."nodeid"'
+        )
+        bad = (ExpectedKind.STAGE.value, Outcome.FAILED.value, Outcome.ERROR.value)
+        rows = self._connection.execute(query, (plan, *bad))
+        return {(phase, columns.TEXT.read(nodeid).rpartition("::")[2]): run for phase, nodeid, run in rows}
 
     def durations(self) -> Mapping[str, float]:
         """How long each item takes, in seconds: the median of the last ones, whether it passed or failed.

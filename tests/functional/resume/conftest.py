@@ -51,7 +51,7 @@ MODULES = {
 }
 TESTS = {
     "prices": "from prices import price\n\ndef test_price():\n    note('price')\n    assert price(2) == 4\n",
-    "basket": "from basket import total\n\ndef test_total():\n    note('total')\n    assert total([1]) == 2\n",
+    "basket": "from basket import total\n\ndef test_total():\n    note('total')\n    assert total([1])\n",
     "orders": (
         "from orders import order\n\n"
         "def test_order():\n    note('order')\n    assert order(1) == 2\n\n"

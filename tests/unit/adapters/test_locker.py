@@ -94,6 +94,20 @@ def test_letting_go_before_it_was_told(locker: Locker, shelf: Shelf) -> None:
     assert shelf.held == {}
 
 
+def test_a_folder_that_cannot_be_written_holds_nobody_up(
+    locker: Locker, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The locks hold in this run alone then, and that is told."""
+
+    def refuse(holder: Hashable, claims: Iterable[Claim]) -> bool:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shelf, "try_acquire", refuse)
+    locker.carry_out(Acquire("2", DB))
+    assert list(locker.granted()) == ["2"]
+    assert "No space left on device" in locker.problem
+
+
 def test_at_the_end_everything_is_let_go(locker: Locker, shelf: Shelf) -> None:
     """Whatever this run held or waited for."""
     locker.carry_out(Acquire("2", DB))

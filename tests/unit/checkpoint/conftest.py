@@ -26,7 +26,7 @@ from pytest_phases.evidence import (
     RunRecord,
     TreeEntry,
 )
-from pytest_phases.graph import build
+from pytest_phases.graph import Graph, build
 from pytest_phases.model import UNPHASED, Phase, Place, Plan
 from pytest_phases.plan.read import read_plan
 from pytest_phases.table import Table
@@ -267,10 +267,11 @@ class World:
     ) -> None:
         states: dict[str, State] = {}
         stopped = False
-        for unit in self._in_order():
+        graph = build(self.plan)
+        for unit in self._in_order(graph):
             if not selected(unit) or (unit == UNPHASED and not self.tests[unit]):
                 continue
-            blocked = any(states.get(each) in (State.RED, State.BLOCKED) for each in self._needs(unit))
+            blocked = any(states.get(each) in (State.RED, State.BLOCKED) for each in self._needs(graph, unit))
             items = list(self._items(unit, decided, blocked, partly=unit in (kill, stop))) * (not stopped)
             log.items += items
             if unit in decided.units:
@@ -290,13 +291,11 @@ class World:
         log.run = replace(log.run, ended=log.run.started)
         log.tree = tuple(self.tree.values())
 
-    def _in_order(self) -> Iterator[str]:
-        graph = build(self.plan)
+    def _in_order(self, graph: Graph) -> Iterator[str]:
         units = [*(unit.id for unit in self.plan.units()), UNPHASED]
         yield from sorted(units, key=lambda unit: -graph.nodes[unit].height)
 
-    def _needs(self, unit: str) -> Iterator[str]:
-        graph = build(self.plan)
+    def _needs(self, graph: Graph, unit: str) -> Iterator[str]:
         for node in graph.opens_after(graph.nodes[unit]):
             yield from (node, *graph.nodes[node].parts) if node in graph.nodes else ()
 

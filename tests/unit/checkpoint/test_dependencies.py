@@ -191,6 +191,18 @@ def test_a_run_that_is_killed_leaves_what_can_be_known_of_an_open_phase(run: Run
     assert run.compared() is Evidence.UNKNOWN
 
 
+def test_the_first_trace_may_come_before_the_end_of_the_first_item(shop: Any) -> None:
+    """It is sent inside of it; once the phase has closed nothing of it is unfinished any more."""
+    shop.write(TEST, "")
+    run = Run(shop, threaded=False)
+    run.trace()
+    run.dependencies.ran("2", "gw0")
+    assert list(run.unknown()) == [UNFINISHED]
+    run.close()
+    run.dependencies.ran("2", "gw0")
+    assert run.unknown() == {}
+
+
 @pytest.mark.parametrize("file", [TEST, "conftest.py", "src/shop/cart.py", "src/shop/price.py", "data.txt"])
 def test_a_file_that_changed_while_the_phase_ran_is_never_the_same(run: Run, file: str) -> None:
     """Nobody knows which content was executed."""

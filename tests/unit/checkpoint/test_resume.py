@@ -167,6 +167,13 @@ def test_a_phase_with_nothing_to_run_is_as_what_it_needs(world: Make, one: Make)
     assert made.decide().why[2] == "phase 3 runs again: it depends on phase 1"
 
 
+def test_a_long_chain_is_decided_as_a_short_one(world: Make, one: Make) -> None:
+    """Of hundreds of phases that need one another."""
+    made = world(one("0"), *(one(str(number), str(number - 1)) for number in range(1, 300)))
+    made.run()
+    assert len(made.decide().units) == 300
+
+
 def test_a_phase_of_which_everything_was_skipped_proves_nothing(chain: Any) -> None:
     """It runs, and so does what needs it."""
     chain.skipped = {"3:test_1", "3:test_2"}

@@ -99,7 +99,7 @@ def test_a_log_that_cannot_be_written_does_not_fail_a_stage(scene: Any) -> None:
     (scene.folder / "logs").write_text("a file where a folder should be")
     ending = scene.run("echo printed")
     assert (ending.ok, ending.tail) == (True, "printed")
-    assert "could not be written" in ending.warning
+    assert "could not be written" in ending.unwritten
 
 
 @pytest.mark.parametrize(

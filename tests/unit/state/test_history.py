@@ -103,6 +103,22 @@ def test_the_last_record_of_each_stage_counts(database: Database) -> None:
     assert set(database.last_stages()) == {newer, other}
 
 
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.ERROR])
+def test_a_stage_that_failed_since_has_no_good_end(database: Database, outcome: Outcome) -> None:
+    """Until it has ended well again; what others did meanwhile is their business."""
+    failed = replace(TEST, nodeid=f"plan.md::{STAGE.phase}::{STAGE.stage}", phase=STAGE.phase)
+    failed = replace(failed, kind=ExpectedKind.STAGE, outcome=outcome)
+    begin(database, "r1")
+    database.add_stages("r1", [STAGE])
+    begin(database, "r2")
+    database.add_items("r2", [failed])
+    assert database.last_stages() == ()
+    begin(database, "r3")
+    database.add_items("r3", [replace(failed, nodeid="plan.md::9::other", phase="9")])
+    database.add_stages("r3", [STAGE])
+    assert database.last_stages() == (STAGE,)
+
+
 def test_stages_are_those_of_a_plan(database: Database) -> None:
     """Two plans may each have a stage of the same name in a phase of the same id."""
     begin(database, "r1")
