@@ -15,6 +15,7 @@ from _pytest._io import TerminalWriter
 
 from pytest_phases.events import Decision, GateResult, RunResult, State
 from pytest_phases.evidence import DeployRecord
+from pytest_phases.occupying import left_behind
 from pytest_phases.stages.items import NOT_RECORDED
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Finish:
         self._keeper = keeper
         self.unrecorded: Callable[[], tuple[str, ...]] = tuple
         self._unwritten: list[str] = []
+        self._left: tuple[str, ...] = ()
         self._occupied = occupied
         self._deployed = False
 
@@ -61,7 +63,9 @@ class Finish:
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say in one line what is not written down; a warning of Python's might be an error."""
+        """What was moved aside, and in one line what is not written down: a warning might be an error."""
+        for line in self._left:
+            terminalreporter.write_line(line, yellow=True)
         own = (self.recorder.problem, self._occupied.problem, self._run.problem)
         problems = [text for text in (*own, *self.unrecorded(), *self._unwritten) if text]
         if problems:
@@ -116,6 +120,7 @@ class Finish:
         self.recorder.closed(result.phases)
         if self._keeper is None:
             return result
+        self._left = left_behind(self._config.rootpath, self._config.rootpath / self._run.settings.phases_dir)
         plan = self._run.plan
         conditions = self._conditions(result)
         if failed and all(phase.state.satisfies for phase in result.phases):

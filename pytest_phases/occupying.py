@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +33,7 @@ def occupy(config: pytest.Config, folder: Path, run_id: str) -> Occupied:
     if active is not None:
         raise pytest.UsageError(_refusal(folder, active))
     config.add_cleanup(lock.release)
-    return Occupied(tuple(_left_behind(config.rootpath, folder)))
+    return Occupied(left_behind(config.rootpath, folder))
 
 
 def _refusal(folder: Path, active: Active) -> str:
@@ -45,7 +44,8 @@ def _refusal(folder: Path, active: Active) -> str:
     )
 
 
-def _left_behind(root: Path, folder: Path) -> Iterable[str]:
+def left_behind(root: Path, folder: Path) -> tuple[str, ...]:
+    """Move aside what stages have left whose worker was killed, and say so in lines."""
     try:
         return recover(root, folder)
     except OSError as error:

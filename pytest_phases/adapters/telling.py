@@ -141,7 +141,8 @@ class Telling:
         if event.new is State.BLOCKED:
             self.blocked.append(event.id)
         self._config.hook.pytest_phases_phase_changed(config=self._config, event=event)
-        if event.new.closed and event.kind != Kind.SYNC.value:
+        nobody = event.kind == Kind.UNPHASED.value and not event.items
+        if event.new.closed and event.kind != Kind.SYNC.value and not nobody:
             self._record.phase_closed(self.with_origin(self._core.result(event.id)))
             if event.id not in self._prepared.resumed:
                 self._find_out(event.id)

@@ -241,3 +241,24 @@ def test_a_stage_that_failed_tells_both(keep: Keep) -> None:
     result = keep(f"def test_2_stage():\n    {WRITE}\n    assert 0\n", declared=DECLARED)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*assert 0*", "*boundary of phase 2*", "wrote src/common/types.py, *"])
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_a_plan_has_its_boundaries_kept(pytester: pytest.Pytester, plan, run, outcomes, workers: str) -> None:
+    """What the plan says a phase may modify it may, and nothing else; the other phases are not watched."""
+    plan(
+        "### Phase 1: A\ntests: [test_a.py]\nmodifies: [data]\nenforce: true\n"
+        "### Phase 2: B\ntests: [test_b.py]\n"
+    )
+    touch = "import pathlib\n\ndef test_{name}(): pathlib.Path({path!r}).write_text('x')\n"
+    inside = touch.format(name="inside", path="data/a.txt")
+    pytester.makepyfile(
+        test_a=inside + touch.format(name="outside", path="common.txt"),
+        test_b=touch.format(name="elsewhere", path="common.txt"),
+    )
+    (pytester.path / "data").mkdir()
+    result = run("--phases", "plan.md", workers, "--phases-only", "1")
+    assert result.ret == 1
+    assert outcomes().as_dict() == {"test_inside": "passed", "test_outside": "failed"}
+    assert "wrote common.txt, outside the boundary of phase 1" in outcomes().message("test_outside")
+    assert run("--phases", "plan.md", workers, "--phases-only", "2").ret == 0

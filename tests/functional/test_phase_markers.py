@@ -151,6 +151,7 @@ def test_all_mistakes_of_markers_are_told_together(write, plan, run, refused, jo
     """What is wrong with markers comes as one usage error, each with its line, and nothing has run."""
     plan(
         "### Phase 1: First\ntimeout: 5m\nserialize: true\nenforce: false\ncoverage: ratchet\n"
+        "covers: [code.py]\n"
         "### Phase 2: Second\ntests: [test_ok.py]\n"
     )
     write(
@@ -188,6 +189,7 @@ def test_all_mistakes_of_markers_are_told_together(write, plan, run, refused, jo
                 @pytest.mark.phase(1, locks=[object])
                 def test_lock(): pass
             """,
+            "code.py": "NUMBER = 1\n",
             "test_ok.py": "from journal import note\ndef test_ok(): note('ok')\n",
         }
     )

@@ -32,7 +32,6 @@ tests: [test_d.py]
 OUTPUT = """\
 phases: plan.md, 4 phases in 3 waves, *, schedule waves
 phases: plan.md:*: phase 4 states no dependencies and starts at once; write dependencies: `[[]]` to say so
-phases: locks and boundaries are not kept in this version
 phase 1 (Übersicht 構築) opened
 phase 1 (Übersicht 構築): coverage reached 100 %, required 80 %
 phase 1 (Übersicht 構築) is green: 2 passed

@@ -11,26 +11,11 @@ from pytest_phases.stages.outputs import recover
 
 WORKERS = pytest.mark.parametrize("workers", ["-n2", "-n0"])
 
-# Keeps the last good end of each stage in a file, as a run keeps it in its database.
+# A stage interrupts or kills the worker that runs it.
 CONFTEST = """
-import dataclasses, os, pickle
-from pathlib import Path
-from pytest_phases.stages.items import STAGE_ENDED, PlanFile, StageItem
+import os
 
-FOLDER = Path({folder!r})
 os.environ["WORKER_PID"] = str(os.getpid())
-
-def keep(record):
-    (FOLDER / (record.phase + "-" + record.stage)).write_bytes(pickle.dumps(record))
-
-def pytest_collection_finish(session):
-    session.config.stash[STAGE_ENDED] = keep
-    known = tuple(pickle.loads(file.read_bytes()) for file in FOLDER.iterdir())
-    force = bool(os.environ.get("FORCE"))
-    for item in session.items:
-        if isinstance(item, StageItem):
-            file = item.getparent(PlanFile)
-            file.settings = dataclasses.replace(file.settings, stages=known, force=force)
 """
 
 PLAN = """
@@ -60,11 +45,9 @@ tests: [test_use.py]
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, beside: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project whose runs know of one another's stages."""
-    known = beside / "known"
-    known.mkdir()
+    """A project with one input, whose stages know their worker."""
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    pytester.makeconftest(CONFTEST.format(folder=str(known)))
+    pytester.makeconftest(CONFTEST)
     pytester.makepyfile(test_use="def test_use(): assert open('dist/wheel').read()")
     (pytester.path / "src").mkdir()
     (pytester.path / "src/a.txt").write_text("a")
@@ -79,25 +62,25 @@ def _ran(project: Path) -> set[str]:
 
 
 @WORKERS
-def test_what_is_up_to_date_is_not_run(project, plan, run, outcomes, monkeypatch, workers):
+def test_what_is_up_to_date_is_not_run(project, plan, run, outcomes, workers):
     """A stage runs again once something changed, or when asked to; else it passes, and reports say so."""
     plan(PLAN)
     log = project / ".phases/logs/1/build-wheel.log"
     note = "pytest-phases: up to date; nothing was run (--phases-force runs it)\n"
+    everything = {"wheel", "lint", "always"}
     steps = [
-        (lambda: None, {"wheel", "lint", "always"}, "runs: no good end of it is known"),
-        (lambda: None, {"always"}, "up to date"),
-        (
-            lambda: (project / "src/b.txt").write_text("b"),
-            {"wheel", "lint", "always"},
-            "runs: src/b.txt is new",
-        ),
-        (lambda: monkeypatch.setenv("FORCE", "1"), {"wheel", "lint", "always"}, "runs: --phases-force"),
+        (None, [], everything, "runs: no good end of it is known"),
+        (None, [], {"always"}, "up to date"),
+        ("src/b.txt", [], everything, "runs: src/b.txt is new"),
+        (None, ["--phases-force"], everything, "runs: --phases-force"),
     ]
-    for change, expected, told in steps:
-        change()
-        result = run("--phases", "plan.md", workers, "-rP")
+    for new_file, options, expected, told in steps:
+        if new_file is not None:
+            (project / new_file).write_text("b")
+        result = run("--phases", "plan.md", workers, "-rP", *options)
         assert result.ret == 0, result.stdout.str()
+        said = "phase 1: stage build-wheel is up to date" in result.stdout.str()
+        assert said is ("wheel" not in expected)
         result.stdout.fnmatch_lines([f"stage build-wheel: {told}"])
         assert set(outcomes().as_dict().values()) == {"passed"}
         assert _ran(project) == expected

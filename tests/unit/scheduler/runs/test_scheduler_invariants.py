@@ -369,7 +369,9 @@ class Run:
         could = [self.items[item] for item in self.waiting if self.is_ready(item)]
         if self.holds.external:
             # Locks of other runs are asked for when a worker is free, and one answer may free many.
-            could = [] if self.holds.asked else could
+            # What a phase could not foresee waits until it has let go and asked for everything.
+            foreseen = [item for item in could if item.number < len(self.case.items) or not item.claims]
+            could = [] if self.holds.asked else foreseen
         return {item.phase for item in could if self.holds.could_run(item, unfinished)}
 
     def has_ended(self, number: int) -> bool:
