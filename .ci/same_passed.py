@@ -1,4 +1,4 @@
-"""Compare two JUnit reports: did the same tests pass? Silent if so, else a list of what differs."""
+"""Did the same tests of a package pass in two JUnit reports? Silent if so, else a list of what differs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from xml.etree import ElementTree
 NOT_PASSED = ("failure", "error", "skipped")
 
 
-def passed(report: str) -> Counter[str]:
-    """Return how often each test under tests/ passed; stages are items of a plan, not tests."""
+def passed(report: str, package: str) -> Counter[str]:
+    """Return how often each test of a package (`tests.unit`) passed; stages are no tests."""
     cases = ElementTree.parse(report).iter("testcase")
     return Counter(
         f"{case.get('classname')}::{case.get('name')}"
         for case in cases
-        if case.get("classname", "").startswith("tests.")
+        if case.get("classname", "").startswith(f"{package}.")
         and all(case.find(tag) is None for tag in NOT_PASSED)
     )
 
@@ -30,4 +30,5 @@ def difference(plain: Counter[str], plan: Counter[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit("\n".join(difference(passed(sys.argv[1]), passed(sys.argv[2]))) or None)
+    plain, plan, package = sys.argv[1:]
+    sys.exit("\n".join(difference(passed(plain, package), passed(plan, package))) or None)
