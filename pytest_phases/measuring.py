@@ -13,6 +13,7 @@ from pytest_phases.errors import PlanError, Problem
 from pytest_phases.evidence import PartRecord
 from pytest_phases.graph import build
 from pytest_phases.model import Crew, Plan
+from pytest_phases.ratchet import ratcheted
 from pytest_phases.settings import Settings
 from pytest_phases.table import Table
 
@@ -27,7 +28,7 @@ def start_in_one_process(config: pytest.Config, path: Path) -> None:
     from pytest_phases.plan.read import read_plan
 
     try:
-        plan = read_plan(path, str(path))
+        plan = ratcheted(read_plan(path, str(path)), {})
     except PlanError:
         return  # told, with every problem, when the run is set up
     include = measured(plan, config.rootpath)

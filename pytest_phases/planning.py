@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def make_settings(config: pytest.Config) -> Settings:
     Raises UsageError with every problem of the plan and of the options.
     """
     path = options.plan_path(config, config.option.phases)
+    _check_resume(config, has_plan=path is not None)
     if path is None and config.option.phases_deploy:
         raise pytest.UsageError("--phases-deploy: there is no plan; name it with --phases")
     settings = Settings(
@@ -67,6 +69,18 @@ def make_settings(config: pytest.Config) -> Settings:
         plan_path=below(path.resolve(), config.rootpath.resolve()),
         measured=measuring.measured(plan, config.rootpath),
     )
+
+
+def _check_resume(config: pytest.Config, *, has_plan: bool) -> None:
+    """`--phases-resume tests` can mean a folder as well; argparse does not tell it from `=tests`."""
+    if not has_plan and config.option.phases_resume is not None:
+        raise pytest.UsageError("--phases-resume: there is no plan; name it with --phases")
+    for option, value in pairwise(map(str, config.invocation_params.args)):
+        if option == "--phases-resume" and value in options.RESUMED_MODES:
+            raise pytest.UsageError(
+                f"--phases-resume {value}: write --phases-resume={value}, or, if it is a path, put it before "
+                "--phases-resume"
+            )
 
 
 def _refuse(problems: Iterable[Problem]) -> None:

@@ -56,7 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     worker = hasattr(config, "workerinput")
     has_plan = options.plan_path(config, config.option.phases) is not None
-    asked = config.option.phases_dry_run or config.option.phases_explain or config.option.phases_deploy
+    option = config.option
+    resumes = option.phases_explain or option.phases_resume is not None
+    asked = option.phases_dry_run or option.phases_deploy or resumes
     if worker or has_plan or asked or options.has_workers(config):
         from pytest_phases import wiring
 

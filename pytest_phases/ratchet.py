@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from pytest_phases.events import State
 from pytest_phases.evidence import GATE, FigureRecord, PhaseRecord, RunRecord
 from pytest_phases.gate.repository import is_ancestor
 from pytest_phases.model import Phase, Plan
+
+_PARTS = 10_000  # of a per cent
 
 
 class History(Protocol):
@@ -45,6 +48,11 @@ def _ratcheted(phase: Phase, floors: Mapping[str, float]) -> Phase:
     return replace(phase, coverage=coverage, streams=streams)
 
 
+def _floor(reached: float) -> float:
+    """A figure as a threshold that it reaches, with no more digits than can be read."""
+    return math.floor(reached * _PARTS) / _PARTS
+
+
 def floors(plan: Plan, plan_file: str, root: Path, history: History) -> Mapping[str, float]:
     """What each phase and stream that says `ratchet` must reach, in per cent, as far as there is such a run.
 
@@ -58,7 +66,7 @@ def floors(plan: Plan, plan_file: str, root: Path, history: History) -> Mapping[
         green = {phase.id for phase in history.phases(run.run_id) if phase.state is State.GREEN}
         for figure in history.figures(run.run_id):
             if figure.id in wanted & green and figure.kind != GATE and figure.reached is not None:
-                found.setdefault(figure.id, figure.reached)
+                found.setdefault(figure.id, _floor(figure.reached))
         if wanted <= found.keys():
             break
     return found

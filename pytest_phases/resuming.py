@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_phases import options
+from pytest_phases import bounding, options
 from pytest_phases.checkpoint.age import age
 from pytest_phases.checkpoint.decide import Mode
 from pytest_phases.checkpoint.dependencies import Dependencies
@@ -26,12 +26,15 @@ from pytest_phases.gate.rules import rules_of
 from pytest_phases.graph import build
 from pytest_phases.model import Plan
 from pytest_phases.ratchet import floors
-from pytest_phases.settings import Settings
+from pytest_phases.settings import Settings, below
 from pytest_phases.state.database import NAME, Database
 from pytest_phases.state.history import History
 from pytest_phases.table import Table
 
-CONFIGURATIONS = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", ".coveragerc")
+CONFIGURATIONS = (
+    *("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"),
+    *("pyproject.toml", "tox.ini", "setup.cfg", ".coveragerc"),
+)
 """Files that may configure pytest and coverage; a change of any counts for every phase."""
 
 _SHORT = 8
@@ -78,7 +81,7 @@ class Resuming:
 
     def keep(self, resumption: Resumption, judge: CoverageJudge | None) -> None:
         """Write down for this run too what is kept of an earlier one, coverage data included."""
-        self._recorder.resumed(resumption.units)
+        self._recorder.resumed({**resumption.rest, **resumption.units})
         self._recorder.depends(resumption.dependencies)
         folder = self._config.rootpath / self._settings.phases_dir
         if judge is not None:
@@ -100,8 +103,9 @@ class Resuming:
 def shown(resumption: Resumption) -> Mapping[str, str]:
     """Of each phase and stream that is resumed, where it was run: `1a2b3c4d, 5 min ago`."""
     moment = now()
+    trust = dict.fromkeys(resumption.foreign, ", on trust")
     return {
-        unit: f"{origin.run_id[:_SHORT]}, {age(origin.started, moment)} ago"
+        unit: f"{origin.run_id[:_SHORT]}, {age(origin.started, moment)} ago{trust.get(unit, '')}"
         for unit, origin in resumption.units.items()
     }
 
@@ -155,15 +159,26 @@ def _project(config: pytest.Config, plan: Plan, tree: Iterable[TreeEntry]) -> Pr
         root,
         tree,
         plan,
-        configuration=[name for name in CONFIGURATIONS if (root / name).is_file()],
+        configuration=_configuration(config),
         distributions=distributions(),
         definitions=_definitions(plan),
     )
+
+
+def _configuration(config: pytest.Config) -> tuple[str, ...]:
+    """The files that configure pytest and coverage, relative to the rootdir, as far as they lie below it."""
+    named = [name for name in CONFIGURATIONS if (config.rootpath / name).is_file()]
+    given = [config.inipath] if config.inipath is not None else []
+    return tuple(dict.fromkeys((*named, *(below(path, config.rootpath) for path in given))))
 
 
 def _definitions(plan: Plan) -> Mapping[str, str]:
     """Each phase and stream as it is stated; what a ratchet has risen to is no other statement."""
     thresholds = rules_of(plan).thresholds
     stated = {unit.id: definition_of(unit, thresholds.get(unit.id)) for unit in plan.units()}
+    watched = bounding.allowed(plan)
     ratchets = {unit.id: {"threshold": "ratchet"} for unit in plan.units() if unit.ratchet}
-    return {unit: json.dumps({**each, **ratchets.get(unit, {})}) for unit, each in stated.items()}
+    return {
+        unit: json.dumps({**each, **ratchets.get(unit, {}), "enforce": list(watched.get(unit, ()))})
+        for unit, each in stated.items()
+    }

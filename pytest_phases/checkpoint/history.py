@@ -101,11 +101,11 @@ class History:
         return other_age is None
 
     def _with_items(self, found: Checkpoint, unit: str) -> Checkpoint:
-        """A resumed phase whose items were not written down again has those of its origin."""
-        if found.items or found.origin.run_id == found.run_id or found.origin.run_id not in self._age:
+        """A resumed phase has the items of its origin, too: perhaps not all were selected since."""
+        if found.origin.run_id == found.run_id or found.origin.run_id not in self._age:
             return found
         items = self.recorded(found.origin.run_id).items.get(unit, {})
-        return Checkpoint(found.run_id, found.past, found.origin, items, found.parts)
+        return Checkpoint(found.run_id, found.past, found.origin, {**items, **found.items}, found.parts)
 
     def _recorded(self, run_id: str) -> _Run:
         reader = self._reader
@@ -129,6 +129,9 @@ class _Run:
     def checkpoint(self, run: RunRecord, unit: str, streams: tuple[str, ...]) -> Checkpoint | None:
         """What this run says of a unit; None if nothing."""
         record, items = self.phases.get(unit), self.items.get(unit, {})
+        if record is None or not record.state.closed:
+            # Killed before it said where they were run, so what was resumed is no news of this run.
+            items = {name: item for name, item in items.items() if _is_news(item)}
         past = self._past(record, items, streams)
         if past is Past.NONE:
             return None
@@ -162,6 +165,11 @@ class _Run:
         ):
             return False
         return all(_OF_STREAMS.fullmatch(reason) for reason in record.reason.split("; "))
+
+
+def _is_news(item: ItemRecord) -> bool:
+    """Whether an item was run or blocked; one that was resumed has no worker."""
+    return bool(item.worker) or item.outcome is Outcome.BLOCKED
 
 
 _OF_STREAMS = re.compile(r"|stream .*|\d+ (?:failed|errors?)(?:, \d+ errors?)?")

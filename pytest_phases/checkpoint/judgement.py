@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
-from pytest_phases.checkpoint.compare import TOLD, Comparison, compare
+from pytest_phases.checkpoint.compare import TOLD, UNFINISHED, Comparison, compare
 from pytest_phases.checkpoint.decide import (
     Action,
     Case,
@@ -35,6 +35,10 @@ _LOOKED_UP = frozenset(
     }
 )
 """Kinds that count as gone only if they are gone from the disk, whatever the plan says now."""
+
+
+_IN_TREE = frozenset({DependencyKind.TEST, DependencyKind.EXECUTED})
+"""Kinds of which nothing is recorded before a phase closes."""
 
 
 class Surroundings(Protocol):
@@ -165,6 +169,14 @@ class Judgement:
     def _compare(self, unit: str, found: Checkpoint, recorded: tuple[Dependency, ...]) -> Comparison:
         surroundings = self.now.surroundings
         declared = {(row.kind, row.name): row for row in surroundings.declared(unit, self.test_files(unit))}
+        known = {(row.kind, row.name) for row in recorded}
+        if (DependencyKind.UNKNOWN, UNFINISHED) in known and not _is_told(recorded):
+            # Its files were not written down yet: the digest of the tree, which was, speaks for them.
+            declared = {
+                key: row
+                for key, row in declared.items()
+                if key in known or row.kind not in _IN_TREE or row.name not in surroundings.tree
+            }
         asked = (row for row in recorded if row.kind in _LOOKED_UP and (row.kind, row.name) not in declared)
         again = [row for each in asked if (row := surroundings.today(each)) is not None]
         doubtful = any(
@@ -242,6 +254,11 @@ class Judgement:
     def title(self, unit: str) -> str:
         """A unit as messages call it here: without its name, which the plan has."""
         return title(self.graph.nodes[unit].kind.value, unit, "")
+
+
+def _is_told(recorded: Iterable[Dependency]) -> bool:
+    """Whether a unit has closed: then everything that is known of it was written down."""
+    return any(row.name == UNFINISHED and row.digest == TOLD for row in recorded)
 
 
 def _tests(count: int) -> str:

@@ -27,7 +27,8 @@ _SHORT = 8
 class Resumption:
     """What need not run; empty if everything does.
 
-    `units` are the phases and streams that stay green, with where they were run. `outcomes` are those of
+    `units` are the phases and streams that stay green, with where they were run, and `rest` those of which
+    some tests do not run. `outcomes` are those of
     items that do not run, by (phase or stream, node id), the second of the same node id called
     `NODEID #2`; `durations` are theirs, in seconds. `why` has a line for each phase and stream in the
     order of the plan. `foreign` were green in another tree, and are kept on trust. `parts` is coverage
@@ -36,6 +37,7 @@ class Resumption:
     """
 
     units: Mapping[str, Origin] = field(default_factory=dict)
+    rest: Mapping[str, Origin] = field(default_factory=dict)
     outcomes: Mapping[tuple[str, str], Outcome] = field(default_factory=dict)
     durations: Mapping[tuple[str, str], float] = field(default_factory=dict)
     why: tuple[str, ...] = ()
@@ -90,6 +92,11 @@ class _Resuming:
         runs = {checkpoint.run_id for _, checkpoint, _ in self._resumed}
         return Resumption(
             units={unit: checkpoint.origin for unit, checkpoint, _ in self._resumed},
+            rest={
+                unit: checkpoint.origin
+                for unit, checkpoint, _ in self._rest
+                if self._passed(unit, checkpoint)
+            },
             outcomes={key: item.outcome for key, item in kept.items()},
             durations={key: item.duration for key, item in kept.items()},
             why=tuple(map(self._why, judgement.units)),

@@ -44,6 +44,7 @@ class Freshness:
         self._since = time.time_ns()
         self._missed = Missed()
         sys.meta_path.append(self._missed)
+        self._folders: frozenset[str] = frozenset()
         self._importable: frozenset[tuple[str, Signature | None]] = frozenset()
         self.look()
 
@@ -58,6 +59,7 @@ class Freshness:
         for path in _loaded_files():
             self._note(path, signature(path))
         self._modules = len(sys.modules)
+        self._folders = _folders()
         self._importable = frozenset(self._list_importable())
 
     def between_items(self) -> None:
@@ -101,7 +103,10 @@ class Freshness:
         return path in self._digests and _digest(path) == self._digests[path]
 
     def appeared(self) -> tuple[str, ...]:
-        """Importable files, packages and distributions that were not there at the last look."""
+        """Importable files, packages and distributions that were not there at the last look.
+
+        A package of elsewhere that was loaded since has been there before.
+        """
         return tuple(sorted({path for path, _ in set(self._list_importable()) - self._importable}))
 
     def stop(self) -> None:
@@ -112,10 +117,8 @@ class Freshness:
     def _list_importable(self) -> Iterator[tuple[str, Signature | None]]:
         searched: set[str] = set()
         yield from _importable_below(str(self._root), self._ignored, searched)
-        packages = (str(path) for module in list(sys.modules.values()) for path in _package_path(module))
-        for folder in {*sys.path, *packages} - searched:
-            if folder:
-                yield from _importable_in(folder)
+        for folder in self._folders - searched:
+            yield from _importable_in(folder)
 
 
 class Missed:
@@ -181,6 +184,12 @@ def _loaded_files() -> Iterator[str]:
         path = getattr(module, "__file__", None)
         if isinstance(path, str):
             yield path
+
+
+def _folders() -> frozenset[str]:
+    """Where this process finds modules: `sys.path`, and the packages that it has loaded."""
+    packages = (path for module in list(sys.modules.values()) for path in _package_path(module))
+    return frozenset(filter(None, (*sys.path, *packages)))
 
 
 def _package_path(module: ModuleType) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ class TerminalObserver:
         for note in event.notes:
             self._line(f"phases: {note}", "yellow")
         for line in event.decisions:
-            self._line(line)
+            self._line(line, least=_QUIET)
 
     @pytest.hookimpl
     def pytest_phases_threshold_judged(self, figure: Figure) -> None:
@@ -146,8 +146,8 @@ class TerminalObserver:
             _, phase, stage = report.nodeid.rsplit("::", 2)
             self._line(f"phase {phase}: stage {stage} is up to date")
 
-    def _line(self, text: str, color: str | None = None) -> None:
-        if self._reporter.verbosity >= 0:
+    def _line(self, text: str, color: str | None = None, least: int = 0) -> None:
+        if self._reporter.verbosity >= least:
             self._reporter.ensure_newline()
             # Under xdist pytest does not know that its dots have left the line unfinished.
             if self._writer.width_of_current_line:

@@ -43,6 +43,7 @@ class Grants:
     ) -> None:
         self.outstanding: set[Holder] = set()
         self._asked: set[Holder] = set()
+        self._waiting: dict[Holder, tuple[Claim, ...]] = {}
         self._locks = Locks(self._demands, at_once=external)
         self._life = life
         self._emit = emit
@@ -229,7 +230,9 @@ class Grants:
             # One that was the first may stand behind another that came back from a worker.
             if state.node.id in ready and state.locked.is_first(entry.item) and not self._missing(state):
                 yield state
-        else:
+            return
+        # A stream whose phase has let go has the place of its phase, and none of its own.
+        if all(each.holder == wish.holder for each in self._missing(self._life.nodes[wish.holder])[:1]):
             yield from (each for each in self._parts(wish.holder) if each.node.id in ready)
 
     def _is_its_turn(self, state: NodeState) -> bool:
@@ -281,8 +284,14 @@ class Grants:
             self._emit(Release(wish.holder))
 
     def _tell(self, wish: Wish, state: LockState, worker: str = "", waits_for: Holder | None = None) -> None:
-        if wish.claims:
-            self._emit(Lock(wish.holder, wish.claims, state, worker, waits_for))
+        claims, waited = wish.claims, self._waiting.pop(wish.holder, ())
+        if waited and not claims:
+            # It waited for claims of items that are over by now: nothing is left to be held.
+            claims, state = waited, LockState.RELEASED
+        if state is LockState.WAITING and claims:
+            self._waiting[wish.holder] = claims
+        if claims:
+            self._emit(Lock(wish.holder, claims, state, worker, waits_for))
 
 
 def _within(state: NodeState) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 Resumed items. An item that comes with an outcome, which it had in the run that is resumed, never
 runs. It waits for its node to open like all others, and is blocked with them if that never
 happens; then it is counted at once, whatever it needs, and releases or blocks what needs it. A
-stage that is resumed has built nothing: what stands behind it has nothing new to look at.
+stage that is resumed has built nothing: what stands behind it has nothing new to look at, unless
+it has modules that could not be collected.
 """
 
 from __future__ import annotations

@@ -170,6 +170,10 @@ class Lifecycle:
         if state.state is not State.WAITING:
             return
         state.opened = self.now
+        if not state.behind_stages and self._uncollected(state) and self._has_stages_before(state):
+            # They were resumed, and yet it has modules that nobody could collect: a worker tells why.
+            state.behind_stages = True
+            self.generation += 1
         state.generation = self.generation if state.behind_stages else 0
         self._move(state, Trigger.OPENS)
         if state.failed:
@@ -189,16 +193,24 @@ class Lifecycle:
     def _was_built_before(self, state: NodeState) -> bool:
         return any(self.nodes[other].ran_stage for other in self.graph.ancestors(state.node.id))
 
+    def _has_stages_before(self, state: NodeState) -> bool:
+        before = map(self.nodes.__getitem__, self.graph.ancestors(state.node.id))
+        return any(entry.item.kind is ItemKind.STAGE for each in before for entry in each.items.values())
+
     def _settle_items(self, state: NodeState) -> None:
         """Everything was collected that ever will be: a module that is still missing is an error."""
-        missing = [
+        missing = self._uncollected(state)
+        if missing:
+            self.fail(state, f"{len(missing)} test module{'s' * (len(missing) > 1)} not collected")
+            self.items.lose(missing)
+
+    @staticmethod
+    def _uncollected(state: NodeState) -> list[int]:
+        return [
             number
             for number, entry in state.items.items()
             if entry.item.kind is ItemKind.MODULE and entry.progress is Progress.HELD
         ]
-        if missing:
-            self.fail(state, f"{len(missing)} test module{'s' * (len(missing) > 1)} not collected")
-            self.items.lose(missing)
 
     def _end_if_done(self, state: NodeState) -> None:
         if state.unfinished or state.open_parts or not state.is_open:

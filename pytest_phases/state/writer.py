@@ -127,12 +127,19 @@ class Writer:
     # In the thread ------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        bug: BaseException | None = None
         while not self._stopping.is_set() or self._waiting:
             self._something.wait()
             self._something.clear()
-            self._carry_out([self._waiting.popleft() for _ in range(len(self._waiting))])
+            try:
+                self._carry_out([self._waiting.popleft() for _ in range(len(self._waiting))])
+            except BaseException as error:
+                # Raised when it ends, and not before: who asks meanwhile would never get an answer.
+                bug = error
             self._hurry.wait(EVERY)
             self._hurry.clear()
+        if bug is not None:
+            raise bug
 
     def _carry_out(self, entries: list[_Records | _Call]) -> None:
         """Do it all in order; what stands between two calls is one transaction."""

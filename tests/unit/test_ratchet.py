@@ -33,15 +33,18 @@ class Past:
     ran: tuple[tuple[RunRecord, State, float | None], ...]
 
     def runs(self, plan_file: str) -> tuple[RunRecord, ...]:
+        """All of a plan."""
         return tuple(run for run, _, _ in self.ran if run.plan_file == plan_file)
 
     def _of(self, run_id: str) -> tuple[State, float | None]:
         return next((state, reached) for run, state, reached in self.ran if run.run_id == run_id)
 
     def phases(self, run_id: str) -> tuple[PhaseRecord, ...]:
+        """Phase 1, which there always is."""
         return (PhaseRecord("1", "phase", "A", self._of(run_id)[0]),)
 
     def figures(self, run_id: str) -> tuple[FigureRecord, ...]:
+        """Its figure, and one of the gate that is called alike."""
         reached = self._of(run_id)[1]
         return (
             FigureRecord("1", "gate", 0.0, 99.0, 0),

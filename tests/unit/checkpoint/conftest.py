@@ -307,7 +307,8 @@ class World:
                 outcome = Outcome.FAILED if f"{unit}:{name}" in self.failing else Outcome.PASSED
                 outcome = Outcome.SKIPPED if f"{unit}:{name}" in self.skipped else outcome
                 outcome = Outcome.BLOCKED if blocked else outcome
-            yield ItemRecord(nodeid, unit, ExpectedKind.TEST, outcome, 0.5, "gw0")
+            worker = "" if (unit, nodeid) in decided.outcomes else "gw0"
+            yield ItemRecord(nodeid, unit, ExpectedKind.TEST, outcome, 0.5, worker)
 
     def _state(self, items: list[ItemRecord], blocked: bool, stopped: bool) -> State:
         outcomes = {item.outcome for item in items}

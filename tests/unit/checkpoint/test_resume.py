@@ -457,6 +457,15 @@ def test_a_resumed_phase_whose_items_are_recorded_with_its_origin_has_them(chain
     assert len(chain.decide().outcomes) == 10
 
 
+def test_a_resumed_phase_of_which_some_items_were_selected_has_them_all(chain: Any) -> None:
+    """`--phases-resume -k one` is no reason to run the others again: they are what they were."""
+    chain.run()
+    chain.run(Mode.RESUME)
+    del chain.logs[1].items[1::2]
+    assert units(chain.decide()) == ["1", "2", "3", "4", "5"]
+    assert len(chain.decide().outcomes) == 10
+
+
 def test_what_is_no_longer_recorded_is_older_than_what_is(chain: Any) -> None:
     """Of two origins that are both forgotten nobody knows the order, unless they are one run."""
     chain.run()

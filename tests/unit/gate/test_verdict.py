@@ -384,8 +384,8 @@ NOT_GREEN: dict[str, Case] = {
         lambda e: e.phase("2", origin=replace(EARLIER, tree="other")),
         INCOMPLETE,
         [
-            "phase 2 was resumed from run abcdef01, which was of another tree; run it again for this one, "
-            "without --phases-resume"
+            "phase 2 was resumed from run abcdef01, which was of another tree; run again without "
+            "--phases-resume"
         ],
     ),
     "inputs that changed while a stage read them": (

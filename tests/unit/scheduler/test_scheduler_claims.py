@@ -210,6 +210,28 @@ class TestOtherRuns:
         assert run.ends(1) == ["w1: 0"]
         assert run.ends(2, 0)[-2:] == ["1 lets db go", "release 1"]
 
+    def test_a_stream_whose_phase_has_let_go_is_in_nobodys_way(self, talk) -> None:
+        """Phase 1 waits for item 4, which came after stream 1/A: that now has the place of phase 1."""
+        plan, items = "1[a] 1/B 1/A<1/B[x] 2", "1/B 1/A 2"
+        run = talk(plan, items, workers="w1 w2", schedule="flow", external=True)
+        run.acquires("1")
+        run.finds("1/A[z]")
+        assert run.ends(0)[-1] == "1/A waits for 1: x, z"
+        assert run.finds("2[x]") == ["#4 waits for 1: x"]
+        assert run.ends(2)[-2:] == ["1 waits for #4: a, z, x", "acquire #4: x"]
+        run.acquires(4)
+        assert run.ends(4)[-1] == "acquire 1: a, z, x"
+        assert run.acquires("1")[-2:] == ["w1: 3", "w2: 1"]
+
+    def test_who_waited_for_what_nobody_wants_any_more_waits_no_longer(self, talk) -> None:
+        """The item whose claims phase 2 waited for is gone: that is said, once."""
+        run = talk("1[db] 2!", "1*2 2 2[db]", workers="w1 w2", external=True)
+        assert run.opening[-1] == "2 waits for 1: db"
+        run.acquires("1")
+        run.loses(3)
+        assert run.ends(0, 1)[-2:] == ["2 lets db go", "w1: 2"]
+        assert run.ends(2) == ["2 green", "wave 1 closed"]
+
     def test_a_run_with_nothing_else_to_do_waits(self, talk) -> None:
         """It is not over, and it says what it waits for."""
         run = talk("1[db]", "1", external=True)

@@ -113,8 +113,18 @@ class TestStages:
         run.loses(1)
         assert run.ends(0) == ["1 green", "wave 1 closed", "2 open", "resume 2", "2 green", "wave 2 closed"]
 
-    def test_a_module_that_is_still_missing_counts_against_it(self, talk) -> None:
-        """With nothing to be built it cannot come any more."""
+    def test_a_module_that_is_missing_is_looked_for_all_the_same(self, talk) -> None:
+        """A worker collects it, which tells what is wrong with it; if it does not come the phase is red."""
         run = talk("1 2<1", "1:build=passed 2? 2=passed")
+        assert run.opening[-1] == "w1: refresh 1"
+        run.refreshed("w1", 1)
         assert run.states == "1 green, 2 red"
         assert run.result("2").reason == "1 test module not collected"
+
+    def test_a_module_that_can_be_collected_then_runs(self, talk) -> None:
+        """What stands behind nothing but stages that were resumed may have become whole since."""
+        run = talk("1 2<1", "1:build=passed 2?")
+        assert run.opening[-1] == "w1: refresh 1"
+        run.finds("2")
+        run.loses(1)
+        assert run.refreshed("w1", 1) == ["w1: 2"]

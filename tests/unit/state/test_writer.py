@@ -238,6 +238,31 @@ def test_a_bug_is_a_problem_too(writer: Writer) -> None:
     assert "AttributeError: " in writer.problem
 
 
+def test_who_asks_while_a_bug_comes_out_gets_an_answer(writer: Writer) -> None:
+    """The question stood in line already when the thread met what is no record."""
+    asked, reached, answers = threading.Event(), threading.Event(), []
+
+    def no_records() -> Iterator[ItemRecord]:
+        reached.set()
+        asked.wait()
+        yield None  # type: ignore[misc]
+
+    before, threading.excepthook = threading.excepthook, lambda args: None
+    try:
+        writer.add(Database.add_items, no_records())
+        reached.wait()
+        asking = threading.Thread(target=lambda: answers.append(writer.call(Database.latest)), daemon=True)
+        asking.start()
+        while not writer._waiting:
+            asking.join(0.001)
+        asked.set()
+        asking.join(30)
+        writer.close()
+    finally:
+        threading.excepthook = before
+    assert answers == [None]
+
+
 # Other processes ---------------------------------------------------------------------------------
 
 FORKING = """
