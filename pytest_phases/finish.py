@@ -64,7 +64,7 @@ class Finish:
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """What was moved aside, and in one line what is not written down: a warning might be an error."""
-        for line in self._left:
+        for line in filter(None, (*self._occupied.notes, self.recorder.set_aside, *self._left)):
             terminalreporter.write_line(line, yellow=True)
         own = (self.recorder.problem, self._occupied.problem, self._run.problem)
         problems = [text for text in (*own, *self.unrecorded(), *self._unwritten) if text]
@@ -72,11 +72,6 @@ class Finish:
             what = "this run is not recorded" if self.recorder.problem else "not all of this run is recorded"
             more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
             terminalreporter.write_line(f"warning: {what}: {problems[0]}{more}", yellow=True)
-
-    @pytest.hookimpl
-    def pytest_report_header(self) -> list[str]:
-        """What an earlier run left behind, and what was done about it."""
-        return [f"phases: {note}" for note in (*self._occupied.notes, self.recorder.set_aside) if note]
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:

@@ -46,9 +46,14 @@ def make_settings(config: pytest.Config) -> Settings:
     _check_resume(config, has_plan=path is not None)
     if path is None and config.option.phases_deploy:
         raise pytest.UsageError("--phases-deploy: there is no plan; name it with --phases")
+    folder = options.phases_dir(config)
+    if config.rootpath.is_relative_to(folder):
+        raise pytest.UsageError(
+            f"--phases-dir {folder}: the project lies in it; name a folder for what runs leave, like .phases"
+        )
     settings = Settings(
         run_id=uuid.uuid4().hex,
-        phases_dir=below(options.phases_dir(config), config.rootpath),
+        phases_dir=below(folder, config.rootpath),
         schedule=options.schedule(config),
         only=options.only(config),
     )

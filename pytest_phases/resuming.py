@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -36,6 +37,18 @@ CONFIGURATIONS = (
     *("pyproject.toml", "tox.ini", "setup.cfg", ".coveragerc"),
 )
 """Files that may configure pytest and coverage; a change of any counts for every phase."""
+
+_CHANGES_NOTHING = frozenset(
+    "basetemp cacheclear cacheshow capture code_highlight collectonly color "
+    "continue_on_collection_errors debug deselect dist distload durations durations_min failedfirst "
+    "file_or_dir fold_skipped ignore ignore_glob junitprefix keepduplicates keyword "
+    "last_failed_no_failures lf loadgroup log_cli_level log_file looponfail markexpr maxfail "
+    "maxprocesses maxworkerrestart newfirst no_fold_skipped no_header no_summary numprocesses pastebin "
+    "plugins px randomly_seed reportchars rsyncdir rsyncignore show_capture show_fixtures "
+    "show_fixtures_per_test showlocals stepwise stepwise_reset stepwise_skip tbstyle testrunuid trace "
+    "traceconfig tx usepdb usepdb_cls verbose version xfail_tb xmlpath".split()
+)
+"""Options that choose tests and workers, or show more or less: no outcome of a test depends on them."""
 
 _SHORT = 8
 """How much of a run's id a message shows."""
@@ -161,7 +174,7 @@ def _project(config: pytest.Config, plan: Plan, tree: Iterable[TreeEntry]) -> Pr
         plan,
         configuration=_configuration(config),
         distributions=distributions(),
-        definitions=_definitions(plan),
+        definitions=_definitions(config, plan),
     )
 
 
@@ -172,13 +185,29 @@ def _configuration(config: pytest.Config) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*named, *(below(path, config.rootpath) for path in given))))
 
 
-def _definitions(plan: Plan) -> Mapping[str, str]:
+def _definitions(config: pytest.Config, plan: Plan) -> Mapping[str, str]:
     """Each phase and stream as it is stated; what a ratchet has risen to is no other statement."""
     thresholds = rules_of(plan).thresholds
     stated = {unit.id: definition_of(unit, thresholds.get(unit.id)) for unit in plan.units()}
     watched = bounding.allowed(plan)
     ratchets = {unit.id: {"threshold": "ratchet"} for unit in plan.units() if unit.ratchet}
+    told = {
+        "the options of pytest": _options(config),
+        "the variable PYTHONPATH": os.environ.get("PYTHONPATH"),
+    }
     return {
-        unit: json.dumps({**each, **ratchets.get(unit, {}), "enforce": list(watched.get(unit, ()))})
+        unit: json.dumps({**each, **ratchets.get(unit, {}), "enforce": list(watched.get(unit, ())), **told})
         for unit, each in stated.items()
     }
+
+
+def _options(config: pytest.Config) -> Mapping[str, str]:
+    """What pytest and its plugins were told that an outcome may depend on."""
+    told = {
+        name: repr(value)
+        for name, value in sorted(vars(config.option).items())
+        if name not in _CHANGES_NOTHING and not name.startswith(("phases", "cov_"))
+    }
+    plugins = [name for name in config.option.plugins if not name.startswith("no:")]
+    # An object shows where it lies in memory.
+    return {"plugins": repr(plugins), **{name: text for name, text in told.items() if " at 0x" not in text}}

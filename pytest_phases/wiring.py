@@ -118,7 +118,7 @@ def _watch(
     from pytest_phases.watching.trace import Trace, Tracing
 
     def tell(trace: Trace) -> None:
-        hand_over(Traced(trace.phase, trace.executed, trace.early, trace.opened, trace.unknown))
+        hand_over(Traced(**{name: getattr(trace, name) for name in Traced.__dataclass_fields__}))
 
     def is_stage(item: pytest.Item) -> bool:
         return isinstance(item, StageItem)
@@ -234,6 +234,13 @@ def _locker(config: pytest.Config) -> Locker | None:
     from pytest_phases.adapters.locker import Locker
     from pytest_phases.state.locks import FileLocks
 
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise pytest.UsageError(
+            f"lock_dir = {config.getini('lock_dir')}: {folder} can be no folder for locks "
+            f"({error.strerror or error}); name another one"
+        ) from None
     locker = Locker(FileLocks(folder, config.rootpath))
     config.add_cleanup(locker.close)
     return locker

@@ -58,6 +58,7 @@ class Witness(Protocol):
         early: Iterable[str],
         opened: Iterable[str],
         unknown: str,
+        loaded: Iterable[str],
     ) -> None:
         """A worker tells what a phase has used; see `messages.Traced`."""
 

@@ -70,7 +70,7 @@ class Traced:
     """Worker: which files of the rootdir were executed and opened for a phase since this was told last.
 
     `early` were executed before any item ran, while modules were collected; `unknown` says why there
-    may be more, empty if there is not.
+    may be more, empty if there is not. `loaded` are modules that it has imported, for whichever phase.
     """
 
     phase: str
@@ -78,6 +78,7 @@ class Traced:
     early: tuple[str, ...]
     opened: tuple[str, ...]
     unknown: str
+    loaded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -322,6 +322,7 @@ class Run:
                 early=message.early,
                 opened=message.opened,
                 unknown=message.unknown,
+                loaded=message.loaded,
             )
 
     def look_for_locks(self) -> None:

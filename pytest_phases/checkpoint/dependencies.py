@@ -47,6 +47,7 @@ class Dependencies:
         self._write = write
         self._phases: dict[str, _Seen] = {}
         self._early: set[str] = set()
+        self._loaded: set[str] = set()
         self._problems: dict[str, None] = {}
         self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._thread: threading.Thread | None = None
@@ -72,12 +73,15 @@ class Dependencies:
         early: Iterable[str],
         opened: Iterable[str],
         unknown: str,
+        loaded: Iterable[str] = (),
     ) -> None:
         """A worker tells what was executed and opened for a phase; `unknown` says why there may be more.
 
         `early` are files with functions that ran while tests were collected: what imports them has used them.
+        `loaded` are files of modules, where an import may lead that leads to no file of the tree.
         """
         self._early.update(early)
+        self._loaded.update(loaded)
         if phase == AFTERWARDS:
             return
         seen = self._seen(phase)
@@ -119,7 +123,9 @@ class Dependencies:
         seen = self._phases[phase]
         if seen.test_files is not None:
             # What is told later is added later: the thread gets a copy of what is known now.
-            rows = _Rows(self._project, phase, deepcopy(seen), frozenset(self._early))
+            rows = _Rows(
+                self._project, phase, deepcopy(seen), frozenset(self._early), frozenset(self._loaded)
+            )
             self._do(lambda: self._write(tuple(rows)))
 
     def _do(self, task: Callable[[], None]) -> None:
@@ -153,6 +159,7 @@ class _Rows:
     phase: str
     seen: _Seen
     early: frozenset[str]
+    loaded: frozenset[str]
 
     def __iter__(self) -> Iterator[Dependency]:
         row = partial(Dependency, self.phase)
@@ -181,7 +188,7 @@ class _Rows:
         executed = self.seen.executed | self.seen.measured
         test_files = self.seen.test_files or ()
         start = {*self.project.tests(test_files), *executed}
-        resolver = self.project.resolver({*executed, *self.early})
+        resolver = self.project.resolver({*executed, *self.early, *self.loaded})
         # Only a trace tells that a file was not executed: coverage looks at its own source alone. Where
         # Python traces, it has seen the test files first of all.
         traced = not self._doubts() and not self.seen.executed.isdisjoint(test_files)

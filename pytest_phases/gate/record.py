@@ -33,7 +33,7 @@ from pytest_phases.gate.definition import definition_of
 from pytest_phases.gate.look import COVERAGE_DATA, PARTS
 from pytest_phases.gate.rules import rules_of
 from pytest_phases.model import UNPHASED, Crew, Phase, Plan
-from pytest_phases.state.database import NAME, Database
+from pytest_phases.state.database import NAME, Database, DatabaseError
 from pytest_phases.state.writer import Add, Writer
 from pytest_phases.table import Table
 
@@ -212,8 +212,19 @@ class Recorder:
         return self.ask(Database.approvals) or ()
 
     def recorded(self) -> Recorded | None:
-        """What stands in the database; None if it could not be written or read."""
-        return self.ask(lambda database: database.recorded(self.run.run_id))
+        """What stands in the database; None if it could not be written or read.
+
+        It is opened anew: the file may have been removed or written over while the run wrote to it.
+        """
+        if self._writer is None:
+            return None
+        self.flush()
+        try:
+            with Database.open(self._folder / NAME, read_only=True) as database:
+                return database.recorded(self.run.run_id)
+        except DatabaseError as error:
+            self._writer.problem = self._writer.problem or str(error)
+            return None
 
     def close(self) -> None:
         """Forget the oldest runs, and let the database go."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from json import dumps, loads
 from typing import Any
 
 from pytest_phases.errors import PhasesError
@@ -47,7 +47,7 @@ def _read_text(value: Value) -> str:
 
 
 def _write_json(value: object) -> Value:
-    return _write_text(json.dumps(value, ensure_ascii=False))
+    return _write_text(dumps(value, ensure_ascii=False))
 
 
 def _read_count(value: Value) -> int:
@@ -70,7 +70,7 @@ def _read_number(value: Value) -> float:
 
 def _read_pairs(of: type) -> Callable[[Value], tuple[tuple[str, Any], ...]]:
     def read(value: Value) -> tuple[tuple[str, Any], ...]:
-        pairs = json.loads(_read_text(value))
+        pairs = loads(_read_text(value))
         if not isinstance(pairs, dict) or any(type(each) is not of for each in pairs.values()):
             raise ValueError(f"is no JSON object whose values are of type {of.__name__}")
         return tuple(pairs.items())
@@ -105,7 +105,7 @@ def pairs(of: type) -> Kind:
 
 
 def _read_texts(value: Value) -> tuple[str, ...]:
-    texts = json.loads(_read_text(value))
+    texts = loads(_read_text(value))
     if not isinstance(texts, list) or any(type(each) is not str for each in texts):
         raise ValueError("is no JSON list of texts")
     return tuple(texts)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+
+# Bound here and now: a test may replace them while it runs, and must not find us using what it put there.
+from os.path import exists, isdir, lexists
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -38,16 +41,16 @@ def _open(path: Any, mode: Any, flags: int) -> Iterator[Change]:
     name = absolute(path)
     if name is None or not flags & _WRITES or (_UNNAMED and flags & _UNNAMED == _UNNAMED):
         return
-    if os.path.exists(name):
-        if not flags & os.O_EXCL:
+    if exists(name):
+        if not flags & os.O_EXCL and not isdir(name):
             yield Change("wrote", name)
-    elif flags & os.O_CREAT and os.path.isdir(os.path.dirname(name)):
+    elif flags & os.O_CREAT and isdir(os.path.dirname(name)):
         yield Change("wrote", name)
 
 
 def _rename(source: Any, target: Any, source_folder: int = -1, target_folder: int = -1) -> Iterator[Change]:
     old, new = absolute(source, source_folder), absolute(target, target_folder)
-    if old is not None and os.path.lexists(old):
+    if old is not None and lexists(old):
         yield Change("renamed", old, itself=True)
         if new is not None:
             yield Change("wrote", new, itself=True)
@@ -55,20 +58,20 @@ def _rename(source: Any, target: Any, source_folder: int = -1, target_folder: in
 
 def _remove(path: Any, folder: int = -1) -> Iterator[Change]:
     name = absolute(path, folder)
-    if name is not None and os.path.lexists(name):
+    if name is not None and lexists(name):
         yield Change("removed", name, itself=True)
 
 
 def _mkdir(path: Any, mode: int, folder: int = -1) -> Iterator[Change]:
     name = absolute(path, folder)
     # `exist_ok` only looks afterwards.
-    if name is not None and not os.path.lexists(name):
+    if name is not None and not lexists(name):
         yield Change("made", name, itself=True)
 
 
 def _link(source: Any, target: Any, source_folder: int = -1, target_folder: int = -1) -> Iterator[Change]:
     name = absolute(target, target_folder)
-    if name is not None and not os.path.lexists(name):
+    if name is not None and not lexists(name):
         yield Change("made", name, itself=True)
 
 
@@ -78,14 +81,14 @@ def _symlink(source: Any, target: Any, folder: int = -1) -> Iterator[Change]:
 
 def _truncate(path: Any, length: int) -> Iterator[Change]:
     name = absolute(path)
-    if name is not None and os.path.exists(name):
+    if name is not None and exists(name):
         yield Change("wrote", name)
 
 
 def _attributes(path: Any, *values: Any) -> Iterator[Change]:
     folder = values[-1]
     name = absolute(path, folder)
-    if name is not None and os.path.lexists(name):
+    if name is not None and lexists(name):
         yield Change("changed", name)
 
 

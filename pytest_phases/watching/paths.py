@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+
+# Bound here and now: a test may replace them while it runs, and must not find us using what it put there.
+from os import getcwd
+from os.path import isabs, islink, lexists, realpath
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +30,9 @@ class Project:
 
     def __init__(self, root: Path, apart: Iterable[str] = (PHASES_DIR,)) -> None:
         self.root = str(root)
-        self._real = _below(os.path.realpath(root))
+        self._real = _below(realpath(root))
         self._prefixes = tuple(dict.fromkeys((_below(self.root), self._real)))
-        installed = (self._cut(os.path.realpath(prefix)) for prefix in {sys.prefix, sys.base_prefix})
+        installed = (self._cut(realpath(prefix)) for prefix in {sys.prefix, sys.base_prefix})
         folders = (*(Path(name).as_posix() for name in apart), *filter(None, installed))
         self._apart = tuple(f"{name}/" for name in folders if name != ".")
         self._sources: dict[str, str | None] = {}
@@ -54,7 +58,7 @@ class Project:
         With `itself` a link at the very end is what is changed, as by removing it.
         """
         folder, name = os.path.split(path)
-        real = os.path.join(os.path.realpath(folder), name) if itself else os.path.realpath(path)
+        real = os.path.join(realpath(folder), name) if itself else realpath(path)
         relative = self._cut(real)
         return relative if relative is not None and self.counts(relative) else None
 
@@ -64,7 +68,7 @@ class Project:
             return self._sources[filename]
         except KeyError:
             found = None if filename.startswith("<") else self.named(os.path.join(self.root, filename))
-            if found is not None and not os.path.lexists(os.path.join(self.root, found)):
+            if found is not None and not lexists(os.path.join(self.root, found)):
                 # Generated code has names of all kinds.
                 found = None
             self._sources[filename] = found
@@ -83,11 +87,11 @@ class Project:
 
     def _resolved(self, path: str) -> str:
         """Where a path leads; most files of a folder lie there themselves."""
-        if ".." in path or os.path.islink(path):
-            return os.path.realpath(path)
+        if ".." in path or islink(path):
+            return realpath(path)
         folder, name = os.path.split(path)
         if folder not in self._folders:
-            self._folders[folder] = os.path.realpath(folder)
+            self._folders[folder] = realpath(folder)
         return os.path.join(self._folders[folder], name)
 
     def _cut(self, path: str) -> str | None:
@@ -108,9 +112,9 @@ def absolute(path: Any, folder: int | None = -1) -> str | None:
     name = os.fsdecode(path)
     if "\0" in name:
         return None
-    if not os.path.isabs(name):
+    if not isabs(name):
         try:
-            name = os.path.join(os.getcwd() if folder is None or folder == -1 else _path_of(folder), name)
+            name = os.path.join(getcwd() if folder is None or folder == -1 else _path_of(folder), name)
         except OSError:
             return None
     # What `..` means behind a link is for whoever resolves the path to say.

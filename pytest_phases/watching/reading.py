@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+
+# Bound here and now: a test may replace them while it runs, and must not find us using what it put there.
+from os.path import isabs, isfile, lexists
 from types import FrameType
 from typing import Any
 
@@ -23,13 +26,14 @@ class Reading:
     """Handles the events of files; `opened` is told of a path relative to the root, and by whom it is read.
 
     What was written before it was read is a product and no dependency, unless it was there before
-    and only added to.
+    and only added to, or was read before it was written.
     """
 
     def __init__(self, project: Project, opened: Callable[[str, FrameType], None]) -> None:
         self._project = project
         self._opened = opened
         self._made: set[str] = set()
+        self._read: set[str] = set()
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -49,12 +53,12 @@ class Reading:
         apart = flags & _FOLDER or (type(path) is str and path.endswith(".pyc"))
         found = None if apart else self._place(path)
         # `os.open` may mean another folder than the current one, and no event says which.
-        if found is None or (mode is None and not os.path.isabs(path) and not os.path.lexists(found[0])):
+        if found is None or (mode is None and not isabs(path) and not lexists(found[0])):
             return
         name, relative = found
         if flags & (os.O_WRONLY | os.O_RDWR):
-            there = os.path.lexists(name)
-            if not there or (flags & _ANEW == os.O_TRUNC):
+            there = lexists(name)
+            if not there or (flags & _ANEW == os.O_TRUNC and relative not in self._read):
                 self._made.add(relative)
             elif flags & os.O_RDWR and not flags & _ANEW:
                 self._reads(relative, sys._getframe(2))
@@ -73,7 +77,7 @@ class Reading:
 
     def _copied(self, source: Any, target: Any, frame: FrameType) -> None:
         read, made = self._place(source), self._place(target)
-        if read is not None and os.path.isfile(read[0]):
+        if read is not None and isfile(read[0]):
             self._reads(read[1], frame)
         if made is not None:
             self._made.add(made[1])
@@ -84,7 +88,7 @@ class Reading:
         if isinstance(path, str) and path.startswith("file:"):
             path = path.removeprefix("file:").removeprefix("//").partition("?")[0]
         found = self._place(path)
-        if found is not None and not os.path.lexists(found[0]):
+        if found is not None and not lexists(found[0]):
             self._made.add(found[1])
         elif found is not None:
             self._reads(found[1], sys._getframe(2))
@@ -92,7 +96,7 @@ class Reading:
     def _library(self, args: tuple[Any, ...]) -> None:
         """A shared library is code that no event tells of."""
         found = self._place(args[0])
-        if found is not None and os.path.isfile(found[0]):
+        if found is not None and isfile(found[0]):
             self._reads(found[1], sys._getframe(2))
 
     def _place(self, path: Any) -> tuple[str, str] | None:
@@ -103,4 +107,5 @@ class Reading:
 
     def _reads(self, relative: str, frame: FrameType) -> None:
         if relative not in self._made:
+            self._read.add(relative)
             self._opened(relative, frame)

@@ -58,6 +58,7 @@ class Record:
         self.outside = Found()
         self.loaded = set(self._extensions())
         self.broken = ""
+        self._modules: set[str] = set()
         self.testing = False
         self.collecting: str | None = None
         self._at_work = self.outside
@@ -104,6 +105,16 @@ class Record:
         spawning = self.testing and any(name.endswith(_SPAWNS) for name in names)
         if spawning and any(code.co_name == _SPAWN for code in codes):
             self._at_work.unknown.add(PROCESSES)
+
+    def sources(self) -> set[str]:
+        """The files of the project that this process has loaded as modules since this was asked last.
+
+        What an import statement leads to is found by its name, among these too: git may ignore some of them.
+        """
+        new = {name: module for name, module in list(sys.modules.items()) if name not in self._modules}
+        self._modules.update(new)
+        files = (file for file in map(_file_of, new.values()) if isinstance(file, str))
+        return set(filter(None, map(self.project.source, files)))
 
     # Events -------------------------------------------------------------------------------------
 

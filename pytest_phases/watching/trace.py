@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,7 +28,8 @@ class Trace:
     """Files that a phase depends on, new since it was told last: relative to the rootdir, with `/`, sorted.
 
     `early` were executed outside of phases, while tests were collected. `unknown` says why there may be more,
-    in words that follow "what its tests execute is unknown:"; it is empty if there are no more.
+    in words that follow "what its tests execute is unknown:"; it is empty if there are no more. `loaded` are
+    modules that this process has, whichever phase has imported them.
     """
 
     phase: str
@@ -35,6 +37,7 @@ class Trace:
     early: tuple[str, ...] = ()
     opened: tuple[str, ...] = ()
     unknown: str = ""
+    loaded: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -79,6 +82,7 @@ class Tracing:
         subprocesses_measured: bool = False,
         apart: Iterable[str] = (PHASES_DIR,),
     ) -> None:
+        self._config = config
         self._phase_of = phase_of
         self._hand_over = hand_over
         self._is_stage = is_stage
@@ -161,7 +165,8 @@ class Tracing:
         self._record.settle()
         phase, outside = self._phases[name], self._record.outside
         parts = (phase.found, *phase.wide)
-        executed = self._record.loaded.union(*(part.executed for part in parts)) - phase.executed
+        lasting = self._record.loaded | self._hooks()
+        executed = lasting.union(*(part.executed for part in parts)) - phase.executed
         early = outside.executed - phase.early
         opened = outside.opened.union(*(part.opened for part in parts)) - phase.own - phase.opened
         phase.executed |= executed
@@ -173,7 +178,17 @@ class Tracing:
             phase.found.unknown.add(UNNAMEABLE)
         unknown = self._reasons(outside.unknown.union(*(part.unknown for part in parts)))
         files = (path for path in opened if not Path(self._record.project.root, path).is_dir())
-        self._hand_over(Trace(name, _told(executed), _told(early), _told(files), unknown))
+        loaded = _told(self._record.sources())
+        self._hand_over(Trace(name, _told(executed), _told(early), _told(files), unknown, loaded))
+
+    def _hooks(self) -> set[str]:
+        """The plugins and conftests of the project that have hooks: those are called for every test."""
+        files = (
+            str(plugin.__file__)
+            for plugin in self._config.pluginmanager.get_plugins()
+            if isinstance(plugin, ModuleType) and plugin.__file__ and any(map(_is_hook, vars(plugin)))
+        )
+        return set(filter(None, map(self._record.project.source, files)))
 
     def _reasons(self, found: Collection[str]) -> str:
         """Why there may be more files than were found."""
@@ -181,6 +196,10 @@ class Tracing:
         if self._subprocesses_measured:
             found = set(found) - {PROCESSES, PROCESSES_EARLY}
         return " and ".join(filter(None, (unable, self._record.broken, *sorted(found))))
+
+
+def _is_hook(name: str) -> bool:
+    return name.startswith("pytest_") and name != "pytest_plugins"
 
 
 def _told(paths: Iterable[str]) -> tuple[str, ...]:

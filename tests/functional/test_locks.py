@@ -212,12 +212,12 @@ def test_a_dead_run_holds_nothing(plan, write, run, journal, neighbour):
     assert "ours" in journal.names
 
 
-def test_a_folder_that_cannot_be_used_is_told(plan, write, run, journal, pytester):
-    """The locks hold in the run alone then; no outcome changes."""
+def test_a_folder_that_cannot_be_used_is_refused(plan, write, run, refused, pytester):
+    """Who asks for locks across runs does not want to run without them."""
     (pytester.path / "locks").touch()
     (pytester.path / "pytest.ini").write_text("[pytest]\nlock_dir = locks\n", encoding="utf-8")
-    write(test_a='@pytest.mark.lock("db")\ndef test_ours():\n    note("ours")\n')
+    write(test_a="def test_a(): pass\n")
     plan("### Phase 1: A\ntests: [test_a.py]\n")
-    result = run("--phases", "plan.md", "-n1")
-    assert result.ret == 0, result.stdout.str()
-    assert "locks hold in this run alone" in result.stdout.str()
+    (problem,) = refused(run("--phases", "plan.md", "-n1"))
+    assert problem.startswith("lock_dir = locks: ")
+    assert "name another one" in problem
