@@ -88,7 +88,7 @@ def judge_of(
     return CoverageJudge(
         targets,
         cache(lambda: _sources(config, plan)),
-        Combined(config.rootpath, config.rootpath / settings.phases_dir, record),
+        Combined(config.rootpath, config.rootpath / settings.phases_dir, settings.run_id, record),
         _left(targets, table),
         impossible=_impossible(config, measured=settings.measured is not None),
     )

@@ -96,16 +96,15 @@ class Resuming:
         """Write down for this run too what is kept of an earlier one, coverage data included."""
         self._recorder.resumed({**resumption.rest, **resumption.units})
         self._recorder.depends(resumption.dependencies)
+        if judge is None:
+            return
         folder = self._config.rootpath / self._settings.phases_dir
-        if judge is not None:
-            for part in resumption.parts:
-                for expected in judge.expect(part.phase, part.worker):
-                    self._recorder.expect_part(*expected)
-                data = (folder / part.file).read_bytes()
-                judge.take(part.worker, part.phase, data, part.fixtures, part.problem)
-            self._recorder.drop_parts(judge.combined.write())
-        elif self.asked:
-            self._recorder.drop_parts()
+        for part in resumption.parts:
+            self._recorder.expect_part(part.phase, part.worker)
+            data = (folder / part.file).read_bytes()
+            judge.resume(part.worker, part.phase, data, part.fixtures, part.problem)
+        # What is kept on trust has measured other sources, and so proves nothing of these.
+        judge.leave_out(resumption.foreign)
 
     def witness(self, plan: Plan) -> Dependencies:
         """Who finds out what the phases of this run depend on."""

@@ -292,7 +292,9 @@ def _evidence(config: pytest.Config, settings: Settings) -> tuple[Keeper | None,
     occupied = occupy(config, folder, settings.run_id)
     keeper = Keeper(config.rootpath, folder, settings.plan_path, settings.run_id)
     recorder = Recorder(folder, keeper.run, settings.plan_path)
-    recorder.open(keeper.tree.entries, keep=config.option.phases_resume is not None)
+    # Where configuring fails after this, nothing else closes it.
+    config.add_cleanup(recorder.close)
+    recorder.open(keeper.tree.entries)
     return keeper, recorder, occupied
 
 

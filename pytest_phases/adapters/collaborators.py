@@ -30,6 +30,9 @@ class Judge(Protocol):
     def take(self, worker: str, phase: str, data: bytes, fixtures: Sequence[str], problem: str) -> None:
         """A worker hands over coverage data."""
 
+    def write(self, phase: str) -> None:
+        """A phase or stream has closed: keep what was measured for it."""
+
     def executed(self, phase: str) -> Iterable[str]:
         """The files that were executed for a phase or stream, relative to the rootdir."""
 

@@ -56,8 +56,9 @@ class Locker:
                 return
             self._wanted[decision.holder] = decision.claims
             self._try()
-        if self._wanted:
-            self._start()
+            if self._wanted and self._thread is None:
+                self._thread = threading.Thread(target=self._poll, name="phases-locks", daemon=True)
+                self._thread.start()
 
     def granted(self) -> Iterable[Holder]:
         """Who has got all that was asked for since this was asked last."""
@@ -76,19 +77,19 @@ class Locker:
             self._wanted.clear()
             self._locks.close()
 
-    def _start(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._poll, name="phases-locks", daemon=True)
-            self._thread.start()
-
     def _poll(self) -> None:
-        while not self._closed and self._wanted:
+        while True:
             time.sleep(EVERY)
             with self._guard:
-                got_some = not self._closed and self._try()
+                got_some = self._try() if not self._closed else False
+                if self._closed or not self._wanted:
+                    # Decided with the guard, so that nobody counts on a thread that is about to end.
+                    self._thread = None
             if got_some:
                 self._changed.set()
                 self.wake()
+            if self._thread is not threading.current_thread():
+                return
 
     def _try(self) -> bool:
         """Try for everybody once, in the order in which they asked."""

@@ -150,6 +150,8 @@ class Telling:
     def _find_out(self, phase: str) -> None:
         """What a phase has depended on is known when it closes."""
         witness, judge = self._prepared.witness, self._prepared.judge
+        if judge is not None:
+            judge.write(phase)
         if witness is None:
             return
         if judge is not None:
@@ -160,7 +162,7 @@ class Telling:
         """Say of a phase that was resumed, with all of its streams, where it was run."""
         resumed = self._prepared.resumed
         units: Sequence[str] = (result.id, *self._graph.nodes[result.id].parts)
-        if not resumed or not all(unit in resumed for unit in units):
+        if not result.state.satisfies or not resumed or not all(unit in resumed for unit in units):
             return result
         return replace(result, resumed=resumed[result.id])
 

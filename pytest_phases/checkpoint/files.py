@@ -14,7 +14,10 @@ from pathlib import Path
 from pytest_phases.plan.selectors import is_glob, lies_at
 
 _CHUNK = 1 << 20
-_PASSED_OVER = re.compile(r"\.|__pycache__\Z|.*\.(?:pyc|pyo|egg-info)\Z")
+_PASSED_OVER = re.compile(
+    r"(?:__pycache__|\.phases|\.git|\.(?:pytest|mypy|ruff)_cache|\.hypothesis|\.coverage(?:\..*)?"
+    r"|.*\.(?:pyc|pyo|egg-info))\Z"
+)
 
 
 class Patterns:
@@ -36,8 +39,8 @@ class Patterns:
 def files_at(root: Path, pattern: str) -> Iterator[str]:
     """The files that a path or glob names and those in folders that it names, relative to `root`, sorted.
 
-    In a folder what is hidden, byte code and metadata of packages are passed over: what a stage reads
-    or makes is something else.
+    In a folder byte code, caches and metadata of packages are passed over: what a stage reads or makes
+    is something else.
     """
     normal = posixpath.normpath(pattern)
     with suppress(ValueError):  # not every text can be the name of a file

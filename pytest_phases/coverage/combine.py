@@ -28,9 +28,10 @@ class Combined:
     and `record` is told of it.
     """
 
-    def __init__(self, root: Path, folder: Path, record: Callable[[PartRecord], None]) -> None:
+    def __init__(self, root: Path, folder: Path, run_id: str, record: Callable[[PartRecord], None]) -> None:
         self._root = root.resolve()
         self._folder = folder
+        self._run_id = run_id
         self._record = record
         self._parts: dict[tuple[str, str], Payload] = {}
         self._problems: dict[tuple[str, str], str] = {}
@@ -84,24 +85,18 @@ class Combined:
         found = (self._all.measured.get(context, {}) for context in own)
         return frozenset(unversioned(name) for files in found for name in files)
 
-    def write(self, phases: Collection[str] | None = None) -> tuple[str, ...]:
-        """Write the parts that have changed, of these phases or of all, and have them recorded.
-
-        Returns the names of their files, relative to `folder`.
-        """
-        names = []
+    def write(self, phases: Collection[str] | None = None) -> None:
+        """Write the parts that have changed, of these phases or of all, and have them recorded."""
         for key in [key for key in self._unwritten if phases is None or key[0] in phases]:
             del self._unwritten[key]
             phase, worker = key
             packed = self._parts[key].to_bytes()
-            name = f"{FOLDER}/parts/{quote(phase, safe='')}@{quote(worker, safe='')}.part"
+            name = f"{FOLDER}/parts/{self._run_id}/{quote(phase, safe='')}@{quote(worker, safe='')}.part"
             digest = hashlib.sha256(packed).hexdigest()
             unwritten = self._store(self._folder / name, packed)
             problem = self._problems[key] or unwritten
             fixtures = tuple(sorted(self._fixtures.get(phase, ())))
             self._record(PartRecord(phase, worker, name, digest, problem, fixtures))
-            names.append(name)
-        return tuple(names)
 
     @staticmethod
     def _store(path: Path, packed: bytes) -> str:

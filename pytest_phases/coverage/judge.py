@@ -63,6 +63,16 @@ class CoverageJudge:
         """A worker hands over coverage data."""
         self.combined.take(worker, phase, data, fixtures, problem)
 
+    def resume(self, worker: str, phase: str, data: bytes, fixtures: Sequence[str], problem: str) -> None:
+        """A worker of an earlier run had handed this over, which holds still."""
+        self._expected[phase, worker] = None
+        self.take(worker, phase, data, fixtures, problem)
+        self.combined.write()
+
+    def write(self, phase: str) -> None:
+        """A phase or stream has closed: keep what was measured for it, whatever becomes of the run."""
+        self.combined.write([phase])
+
     def executed(self, phase: str) -> Collection[str]:
         """The files that were executed for a phase or stream, relative to the rootdir if below it."""
         return self.combined.executed(phase)

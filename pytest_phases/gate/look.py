@@ -18,7 +18,7 @@ from pytest_phases.state.live import LOCKS, STATUS
 from pytest_phases.state.runlock import HOLDER, LOCK
 
 PARTS = "coverage/parts"
-"""Where the parts of coverage data lie, below `.phases`."""
+"""Where the parts of coverage data lie, below `.phases`, in a folder for each run."""
 
 COVERAGE_DATA = "coverage/phases.coverage"
 """Where the combined coverage data lies, below `.phases`."""
@@ -36,7 +36,8 @@ def look(
 ) -> Found:
     """What there is of a run: `folder` is `.phases`, `given` are all approvals there are."""
     expected = {folder / part.file for part in recorded.parts}
-    surplus = sorted(path.name for path in (folder / PARTS).glob("*") if path not in expected)
+    own = (folder / PARTS / recorded.run.run_id).glob("*")
+    surplus = sorted(path.name for path in own if path not in expected)
     return Found(
         parts=tuple((part.phase, part.worker, _problem_with(part, folder)) for part in recorded.parts),
         surplus=tuple(surplus),

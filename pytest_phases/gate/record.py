@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import datetime, timezone
@@ -73,23 +74,11 @@ class Recorder:
 
     # While it runs ----------------------------------------------------------------------------
 
-    def open(self, tree: Iterable[TreeEntry] = (), *, keep: bool = False) -> None:
-        """Before anything is collected: this is the last run now, and what earlier ones have left is old.
-
-        `tree` are the files before the run. With `keep`, what earlier runs have measured stays until
-        `drop_parts`.
-        """
-        if not keep:
-            self.drop_parts()
+    def open(self, tree: Iterable[TreeEntry] = ()) -> None:
+        """Before anything is collected: this is the last run now; `tree` are the files before it."""
         _remove(self._folder / COVERAGE_DATA)
         self.ask(lambda database: database.begin(self.run))
         self._add(Database.add_tree, tree)
-
-    def drop_parts(self, keep: Collection[str] = ()) -> None:
-        """Remove the coverage data of earlier runs but these files, named relative to `.phases`."""
-        for file in (self._folder / PARTS).glob("*.part"):
-            if file.relative_to(self._folder).as_posix() not in keep:
-                _remove(file)
 
     def begun(self, plan: Plan, table: Table) -> None:
         """Everything is collected; what was deselected must exist for a green gate all the same."""
@@ -216,9 +205,9 @@ class Recorder:
 
         It is opened anew: the file may have been removed or written over while the run wrote to it.
         """
-        if self._writer is None:
-            return None
         self.flush()
+        if self._writer is None or self.problem:
+            return None
         try:
             with Database.open(self._folder / NAME, read_only=True) as database:
                 return database.recorded(self.run.run_id)
@@ -227,9 +216,14 @@ class Recorder:
             return None
 
     def close(self) -> None:
-        """Forget the oldest runs, and let the database go."""
+        """Forget the oldest runs with what they have measured, and let the database go."""
         if self._writer is not None:
             self.ask(lambda database: database.prune(self.run.run_id))
+            known = self.ask(Database.measured_runs)
+            if known is not None:
+                for folder in (self._folder / PARTS).glob("*"):
+                    if folder.name not in known:
+                        shutil.rmtree(folder, ignore_errors=True)
             self._writer.close()
 
     # Writing ------------------------------------------------------------------------------------

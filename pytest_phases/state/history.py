@@ -123,6 +123,12 @@ class History:
         with self._transaction():
             return self._of_run(schema.RUN, plan_file, "plan_file")[::-1]
 
+    def measured_runs(self) -> frozenset[str]:
+        """The ids of the runs of which there is coverage data."""
+        with self._transaction() as connection:
+            rows = connection.execute('SELECT DISTINCT "run" FROM "part"')
+            return frozenset(columns.TEXT.read(run) for (run,) in rows)
+
     def last_stages(self, plan_file: str | None = None) -> tuple[StageRecord, ...]:
         """Of each stage that ended well when it ran last, in runs of this plan or of all, the last record."""
         plan = None if plan_file is None else columns.TEXT.write(plan_file)

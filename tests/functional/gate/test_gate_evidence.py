@@ -46,7 +46,7 @@ def remove(name):
 
 def parts(project):
     """The files of the coverage parts of phase 1, sorted; there is one at least."""
-    found = sorted((project.evidence / PART).glob("1@*"))
+    found = sorted((project.evidence / PART).glob("*/1@*"))
     assert found
     return found
 
@@ -69,19 +69,20 @@ def empty_part(project):
 
 def double_part(project):
     """One shard is there under another worker's name too."""
-    shutil.copy(parts(project)[0], project.evidence / PART / "1@gw7.part")
+    part = parts(project)[0]
+    shutil.copy(part, part.with_name("1@gw7.part"))
 
 
 def double_part_and_its_row(project):
     """One shard is there twice, and so says the database."""
     double_part(project)
-    sql("INSERT INTO part SELECT run, phase, 'gw7', 'coverage/parts/1@gw7.part', sha256, problem "
-        "FROM part WHERE phase = '1' LIMIT 1")(project)  # fmt: skip
+    sql("INSERT INTO part SELECT run, phase, 'gw7', 'coverage/parts/' || run || '/1@gw7.part', sha256, "
+        "problem, fixtures FROM part WHERE phase = '1' LIMIT 1")(project)  # fmt: skip
 
 
 def swap_part(project):
     """One shard is that of another phase."""
-    shutil.copy(next((project.evidence / PART).glob("2@*")), parts(project)[0])
+    shutil.copy(next((project.evidence / PART).glob("*/2@*")), parts(project)[0])
 
 
 # The database -----------------------------------------------------------------------------------

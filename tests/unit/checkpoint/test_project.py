@@ -49,11 +49,11 @@ def test_a_pattern_holds_files_and_what_is_below_folders(pattern: str, held: lis
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
-        ("data", ["data/a.csv", "data/deep/b.csv"]),
+        ("data", ["data/.hidden", "data/a.csv", "data/deep/b.csv"]),
         ("data/a.csv", ["data/a.csv"]),
         ("data/*.csv", ["data/a.csv"]),
         ("data/**/*.csv", ["data/a.csv", "data/deep/b.csv"]),
-        ("da*", ["data/a.csv", "data/deep/b.csv"]),
+        ("da*", ["data/.hidden", "data/a.csv", "data/deep/b.csv"]),
         ("data/.hidden", ["data/.hidden"]),
         ("nothing", []),
         ("no\0thing", []),
@@ -62,7 +62,7 @@ def test_a_pattern_holds_files_and_what_is_below_folders(pattern: str, held: lis
     ids=ascii,
 )
 def test_files_are_found_at_paths_and_globs(tmp_path: Path, pattern: str, found: list[str]) -> None:
-    """Byte code and what is hidden below a folder is no input of anything."""
+    """What is hidden counts too; byte code is no input of anything."""
     for name in ("data/a.csv", "data/deep/b.csv", "data/.hidden", "data/__pycache__/c.pyc", "data/d.pyc"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

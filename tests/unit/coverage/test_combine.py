@@ -26,7 +26,7 @@ class Parts:
     records: list[PartRecord] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.combined = Combined(self.root, self.folder, self.records.append)
+        self.combined = Combined(self.root, self.folder, "r1", self.records.append)
 
     @property
     def folder(self) -> Path:
@@ -192,7 +192,7 @@ def test_every_part_has_a_file_of_its_own_below_the_folder(parts: Parts) -> None
     for number, (phase, worker) in enumerate(NAMES, 1):
         parts.take(phase, {number}, worker)
     parts.combined.write()
-    files = sorted((parts.folder / "coverage" / "parts").iterdir())
+    files = sorted((parts.folder / "coverage" / "parts" / "r1").iterdir())
     assert len(files) == len(NAMES)
     for number, record in enumerate(parts.records):
         assert (record.phase, record.worker) == NAMES[number]

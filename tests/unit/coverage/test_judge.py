@@ -54,7 +54,7 @@ class Run:
         self.judge = CoverageJudge(
             targets,
             lambda: Sources(self.root, Coverage(data_file=None, config_file=False)),
-            Combined(self.root, self.root / ".phases", self.records.append),
+            Combined(self.root, self.root / ".phases", "r1", self.records.append),
             {target: self.left[target.id] for target in targets if target.id in self.left},
             impossible=self.impossible,
         )

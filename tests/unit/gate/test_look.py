@@ -18,7 +18,7 @@ from pytest_phases.plan.markdown import read_markdown
 
 RULES = Rules("", ("1",), True, None, {}, ("security", "review"), ())
 RUN = RunRecord("r1", "", "plan.md", "plan", commit="c" * 40, tree="before", tree_after="after")
-FILE = "coverage/parts/1@gw0.part"
+FILE = "coverage/parts/r1/1@gw0.part"
 CONTENT = b"measured"
 PART = PartRecord("1", "gw0", FILE, hashlib.sha256(CONTENT).hexdigest())
 
@@ -93,9 +93,12 @@ def test_a_name_that_no_file_has_is_a_problem_and_no_crash(folder: Path, name: s
 
 
 def test_files_that_nobody_recorded_are_named(folder: Path) -> None:
-    """In order; perhaps they are those of another run."""
+    """In order; those of another run are its business."""
+    other = folder / "coverage" / "parts" / "r0"
+    other.mkdir()
+    (other / "1@gw0.part").write_bytes(b"")
     for name in ("z.part", "a.part"):
-        (folder / "coverage" / "parts" / name).write_bytes(b"")
+        (folder / "coverage" / "parts" / "r1" / name).write_bytes(b"")
     assert see(folder, PART).surplus == ("a.part", "z.part")
     assert see(folder).surplus == ("1@gw0.part", "a.part", "z.part")
 

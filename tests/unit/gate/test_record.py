@@ -383,27 +383,21 @@ def test_a_run_is_the_last_one_from_its_beginning(recorder: Recorder, read: Read
     assert read().expected == frozenset()
 
 
-def test_what_an_earlier_run_measured_goes(recorder: Recorder, folder: Path) -> None:
-    """It would be taken for data of this run; reports that somebody made of it may stay."""
-    old = [folder / "coverage" / name for name in ("parts/1@gw0.part", "phases.coverage", "html/index.html")]
-    for file in old:
+def test_what_an_earlier_run_measured_stays_until_the_run_is_forgotten(
+    recorder: Recorder, folder: Path
+) -> None:
+    """A later run may resume from it; combined data is of the last run alone."""
+    parts = folder / "coverage" / "parts"
+    kept, forgotten = parts / RUN.run_id / "1@gw0.part", parts / "r0" / "1@gw0.part"
+    combined, report = folder / "coverage" / "phases.coverage", folder / "coverage" / "html" / "index.html"
+    for file in (kept, forgotten, combined, report):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"old")
     recorder.open()
-    assert [file.exists() for file in old] == [False, False, True]
-
-
-def test_what_an_earlier_run_measured_may_stay(recorder: Recorder, folder: Path) -> None:
-    """Until it is known which of it belongs to phases that are not run again; combined data never does."""
-    parts = folder / "coverage" / "parts"
-    parts.mkdir(parents=True)
-    for file in (parts / "1@gw0.part", parts / "2@gw0.part", parts.parent / "phases.coverage"):
-        file.write_bytes(b"old")
-    recorder.open(keep=True)
-    assert not (parts.parent / "phases.coverage").exists()
-    assert sorted(path.name for path in parts.iterdir()) == ["1@gw0.part", "2@gw0.part"]
-    recorder.drop_parts(["coverage/parts/2@gw0.part"])
-    assert [path.name for path in parts.iterdir()] == ["2@gw0.part"]
+    assert [file.exists() for file in (kept, forgotten, combined, report)] == [True, True, False, True]
+    recorder.part(PartRecord("1", "gw0", kept.relative_to(folder).as_posix(), "5ea1"))
+    recorder.close()
+    assert [file.exists() for file in (kept, forgotten, report)] == [True, False, True]
 
 
 def test_a_run_without_a_plan_writes_nothing(folder: Path) -> None:
