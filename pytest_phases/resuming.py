@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,7 +18,6 @@ from pytest_phases.checkpoint.distributions import distributions
 from pytest_phases.checkpoint.project import Project
 from pytest_phases.checkpoint.resume import Now, Resumption, plan_resume
 from pytest_phases.collection.selection import selected
-from pytest_phases.coverage.judge import CoverageJudge
 from pytest_phases.evidence import PartRecord, StageRecord, TreeEntry
 from pytest_phases.gate.definition import definition_of
 from pytest_phases.gate.keeper import Keeper
@@ -31,6 +31,9 @@ from pytest_phases.settings import Settings, below
 from pytest_phases.state.database import NAME, Database
 from pytest_phases.state.history import History
 from pytest_phases.table import Table
+
+if TYPE_CHECKING:
+    from pytest_phases.coverage.judge import CoverageJudge
 
 CONFIGURATIONS = (
     *("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"),

@@ -41,16 +41,19 @@ def controller(folder: Path, chance: random.Random) -> Complaints:
 
 
 def workers(folder: Path, chance: random.Random) -> Complaints:
-    """Kill workers at random moments: the run ends by itself, and every item is told exactly once."""
+    """Kill a worker at a random moment: the run ends by itself, and every item is told exactly once.
+
+    Not before all are up: where one dies while it starts, xdist itself ends in an internal error.
+    """
     undisturbed = _undisturbed(folder)
     project = Project.make(folder / "trial")
     process = project.start()
-    time.sleep(chance.uniform(0, undisturbed.seconds))
-    for _ in range(chance.randint(1, 2)):
-        running = project.workers(process.pid)
-        if running and process.poll() is None:
-            _kill(chance.choice(running))
-        time.sleep(chance.uniform(0, 0.3))
+    while not (project.folder / ".phases" / "PARALLEL_STATUS.json").exists() and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(chance.uniform(0, undisturbed.seconds / 2))
+    running = project.workers(process.pid)
+    if running and process.poll() is None:
+        _kill(chance.choice(running))
     try:
         output, _ = process.communicate(timeout=120)
     except subprocess.TimeoutExpired:
