@@ -111,6 +111,7 @@ echo half > src/generated.txt
 ```
 """
 
+CUT_OFF = "stage build-wheel of phase 1 was cut off: outputs of the unfinished stage were moved"
 ASIDE = ["dist", "dist/wheel", "src", "src/generated.txt"]
 
 
@@ -154,20 +155,28 @@ def test_after_ctrl_c_outputs_are_moved_aside(project, plan, run, workers):
     assert _aside(project) == ASIDE
 
 
-@WORKERS
-def test_after_kill_the_next_run_moves_them_aside(project, plan, run, workers):
-    """A worker that was killed leaves word of the stage that it was running."""
+def test_after_kill_the_next_run_moves_them_aside(project, plan, run):
+    """The one process that was killed leaves word of the stage that it was running."""
     plan(BAD_END.format(end="kill -KILL $WORKER_PID; sleep 60", timeout="1m"))
-    assert run("--phases", "plan.md", workers).ret != 0
+    assert run("--phases", "plan.md", "-n0").ret != 0
     marker = project / ".phases/running/1/build-wheel.json"
     assert json.loads(marker.read_text())["outputs"] == ["dist", "src"]
     (said,) = recover(project, project / ".phases")
-    assert said.startswith(
-        "stage build-wheel of phase 1 was cut off: outputs of the unfinished stage were moved"
-    )
+    assert said.startswith(CUT_OFF)
     assert not (project / "dist").exists()
     assert _aside(project) == ASIDE
     assert not marker.exists()
+
+
+def test_what_a_killed_worker_leaves_is_moved_aside_in_the_end(project, plan, run):
+    """The run goes on without it, and sees to its stage itself."""
+    plan(BAD_END.format(end="kill -KILL $WORKER_PID; sleep 60", timeout="1m"))
+    result = run("--phases", "plan.md", "-n2")
+    assert result.ret == 1
+    assert CUT_OFF in result.stdout.str()
+    assert not (project / "dist").exists()
+    assert _aside(project) == ASIDE
+    assert not (project / ".phases/running/1/build-wheel.json").exists()
 
 
 def test_with_warnings_as_errors_a_bad_end_is_still_told(project, plan, run, outcomes):
