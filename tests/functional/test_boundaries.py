@@ -59,7 +59,7 @@ def keep(pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def _told(result: pytest.RunResult) -> list[str]:
-    """What the run says of the boundary, without the advice and the summary, which repeats all of it in CI."""
+    """What the run says of the boundary, without the summary, which repeats all of it in CI."""
     before_summary = takewhile(lambda line: "short test summary" not in line, result.outlines)
     return [line for line in before_summary if "outside the boundary" in line]
 
