@@ -173,3 +173,20 @@ def test_an_earlier_verdict_counts_for_the_same_tree(shop) -> None:
     shop.write("notes.txt", "another tree\n")
     shop.run("--phases-resume")
     assert json.loads(verdict.read_text(encoding="utf-8"))["decision"] == "incomplete"
+
+
+def test_what_git_ignores_and_what_pytest_was_told_count_too(shop) -> None:
+    """A generated module that is no part of the tree, and an option that may change what tests come to."""
+    shop.mend()
+    with (shop.root / ".gitignore").open("a", encoding="utf-8") as ignored:
+        ignored.write("generated.py\n")
+    shop.write("generated.py", "NUMBER = 1\n")
+    shop.write("guide.py", "from generated import NUMBER\n\ndef guide():\n    return NUMBER\n")
+    shop.run()
+    shop.write("generated.py", "NUMBER = 2\n")
+    result, ran = shop.run("--phases-resume")
+    assert ran == ["help"]
+    assert shop.lines(result, "phase 5 runs again: generated.py changed")
+    result, ran = shop.run("--phases-resume", "-W", "error::FutureWarning")
+    assert ran == EVERYTHING
+    assert shop.lines(result, "phase 1 runs again: the options of pytest changed")
