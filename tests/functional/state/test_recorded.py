@@ -238,3 +238,24 @@ def test_outcomes_do_not_depend_on_rights(project: Path, run: Run, workers: str)
     result.assert_outcomes(passed=1, failed=1, skipped=1)
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
     result.stdout.fnmatch_lines(["*.phases*cannot be*"])
+
+
+def test_a_database_that_is_removed_meanwhile_proves_nothing(pytester, plan, run) -> None:
+    """A test removes what the run writes to: the outcomes stand, and the gate is not green."""
+    plan("### Phase 1: A\ntests: [test_a.py]\n### Gate: G\n")
+    pytester.makepyfile(
+        test_a="""
+        import shutil, time
+
+        def test_a():
+            time.sleep(1)
+            shutil.rmtree(".phases")
+            time.sleep(0.5)
+
+        def test_b(): pass
+        """
+    )
+    result = run("--phases", "plan.md", "-n0")
+    result.assert_outcomes(passed=2)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["gate (G): incomplete", "*warning: this run is not recorded: *"])

@@ -176,10 +176,12 @@ def test_every_item_is_on_disk_when_its_phase_has_closed(recorder: Recorder, rea
 def test_items_do_not_wait_for_anything(recorder: Recorder, folder: Path) -> None:
     """What has ended is on disk a moment later, though nothing else happens and nobody asks for it."""
     begin(recorder, plan_of(), Table())
+    end = time.monotonic() + 60  # a bound for what hangs, none for what is slow
     with Database.open(folder / NAME, read_only=True) as database:
         for count in (1, 2):
             recorder.ended(item(A_TEST))
             while len(database.items("r1")) < count:
+                assert time.monotonic() < end, "it was never written"
                 time.sleep(0.001)
 
 
